@@ -1,0 +1,1 @@
+"""Batch Feedback Processor."""
