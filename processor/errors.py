@@ -1,11 +1,11 @@
 """Every error that a user can meet: what happened, what to do, and how the command ends.
 
-    ProcessorError                70  a bug
-    ├── ConfigError                2  usage or configuration
-    ├── DataRefused                3  a contract or a limit
-    ├── LossDetected               4  records that should exist do not
-    ├── BatchHeld                  5  another run holds this batch
-    └── Unavailable               75  something outside is down; the same command may work later
+ProcessorError                70  a bug
+├── ConfigError                2  usage or configuration
+├── DataRefused                3  a contract or a limit
+├── LossDetected               4  records that should exist do not
+├── BatchHeld                  5  another run holds this batch
+└── Unavailable               75  something outside is down; the same command may work later
 """
 
 from __future__ import annotations
