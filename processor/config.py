@@ -1,0 +1,366 @@
+"""Configuration: frozen, strict, layered; an unknown key is refused with the nearest one.
+
+Layers, later wins key by key: the shipped `conf/bfp.yaml`, the file given by `--config`,
+environment variables `BFP__KAFKA__BOOTSTRAP_SERVERS`, flags `--set kafka.bootstrap_servers=…`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from processor.errors import ConfigError
+from processor.plugins import nearest
+from processor.resources import resource
+
+ENVIRONMENT_PREFIX = "BFP__"
+DEFAULTS = resource("conf", "bfp.yaml")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info", re.IGNORECASE)
+
+
+def parse_duration(raw: object) -> object:
+    """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left to pydantic."""
+    if isinstance(raw, str) and (found := re.fullmatch(r"(\d+)\s*([smhdw])", raw.strip())):
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return raw
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: never changed, and never with a key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Secret(Section):
+    """A value kept outside the configuration: in an environment variable or in a file."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    def reveal(self) -> str:
+        """The value itself; raises ConfigError when the variable or the file is not there."""
+        if self.env is not None and self.env in os.environ:
+            return os.environ[self.env]
+        if self.file is not None and self.file.is_file():
+            return self.file.read_text(encoding="utf-8").strip()
+        raise ConfigError(f"no secret at {self}", remedy="set the variable or write the file")
+
+
+def _no_plain_secrets(properties: dict[str, Any]) -> dict[str, Any]:
+    for key, value in properties.items():
+        if _SECRET_KEYS.search(key) and isinstance(value, str):
+            raise ValueError(f"{key} holds a secret: write {{env: NAME}} or {{file: PATH}}")
+    return properties
+
+
+Properties = Annotated[
+    dict[str, str | int | float | bool | Secret], BeforeValidator(_no_plain_secrets)
+]
+
+
+def revealed(properties: Mapping[str, str | float | bool | Secret]) -> dict[str, str]:
+    """Client properties as text, secrets put in; to be passed on and never stored."""
+
+    return {
+        key: value.reveal() if isinstance(value, Secret) else _plain(value)
+        for key, value in properties.items()
+    }
+
+
+def _plain(value: str | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class KafkaConfig(Section):
+    """Where the broker is; `properties` are librdkafka's (security, timeouts)."""
+
+    bootstrap_servers: str
+    properties: Properties = {}
+    timeout: Duration = timedelta(seconds=10)
+
+
+class RegistryConfig(Section):
+    """Where writer schemas are: a registry with the Confluent API, a folder, or both."""
+
+    url: str | None = None
+    directory: Path | None = None
+    properties: Properties = {}
+
+
+class Topics(Section):
+    """The topic of each table of events; the names of the fields are the names of the tables."""
+
+    inferences: str = "bfp.inferences"
+    feedback: str = "bfp.feedback"
+    sessions: str = "bfp.sessions"
+    feature_sets: str = "bfp.feature-sets"
+    ground_truth: str = "bfp.ground-truth"
+    lifecycle: str = "bfp.model-lifecycle"
+    erasures: str = "bfp.erasures"
+
+    def by_topic(self) -> dict[str, str]:
+        """Table name by topic name."""
+        return {topic: table for table, topic in self.model_dump().items()}
+
+
+class Outputs(Section):
+    """The topics that this software writes."""
+
+    retraining_triggers: str = "bfp.retraining-triggers"
+    datasets: str = "bfp.datasets"
+
+
+class BatchConfig(Section):
+    """What bounds a batch."""
+
+    watermark_tolerance: Duration = timedelta(minutes=5)
+
+
+class OutcomeConfig(Section):
+    """What makes an inference known."""
+
+    metric: str
+    source: Literal["ground_truth", "feedback"] = Field(alias="from")
+    window: Duration
+    grace: Duration = timedelta(0)
+    default: Literal["negative"] | None = None
+    positive: str = "true"
+
+
+class ReferenceConfig(Section):
+    """The baseline's own history: a Parquet file of labelled predictions.
+
+    Columns: the features by name, `pred_label`, `pred_score` (of the positive label), `label`,
+    and the loop's slices.
+    """
+
+    model_version: str
+    path: Path
+
+
+class SplitConfig(Section):
+    """How rows are divided; a subject is always on one side."""
+
+    by: Literal["subject"] = "subject"
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    test: float = Field(default=0.1, ge=0, lt=1)
+
+
+class DatasetConfig(Section):
+    """One recipe: which rows become a dataset version, and in which formats."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    kind: Literal["supervised"] = "supervised"
+    mode: Literal["incremental"] = "incremental"
+    sampling: dict[str, Any] = {"policy": "all"}
+    split: SplitConfig = SplitConfig()
+    formats: tuple[str, ...] = ("parquet",)
+    seed: int = 0
+
+
+class EvaluationConfig(Section):
+    """The gates that a candidate has to pass; without them no verdict but INSUFFICIENT."""
+
+    min_pairs: int = Field(default=1000, gt=0)
+    margin: float = Field(gt=0)
+    slice_margin: float = Field(gt=0)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+
+
+class LoopConfig(Section):
+    """One feedback loop: one model, what its answers mean, and what follows from them."""
+
+    loop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    model: str
+    task: Literal["classification"] = "classification"
+    outcome: OutcomeConfig
+    reference: ReferenceConfig | None = None
+    slices: tuple[str, ...] = ()
+    min_slice_rows: int = Field(default=30, gt=0)
+    windows: tuple[str, ...] = ("batch",)
+    datasets: tuple[DatasetConfig, ...] = ()
+    evaluation: EvaluationConfig | None = None
+    rules: tuple[dict[str, Any], ...] = ()
+
+
+class Config(Section):
+    """Everything a run is told."""
+
+    warehouse: str
+    report: Path
+    kafka: KafkaConfig
+    registry: RegistryConfig
+    topics: Topics = Topics()
+    outputs: Outputs = Outputs()
+    batch: BatchConfig = BatchConfig()
+    spark: dict[str, str] = {}
+    loops: Path
+    loop: dict[str, LoopConfig] = {}
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 (hex) of everything that decides a result: not where things are, nor secrets."""
+        kept = self.model_dump(mode="json", include={"topics", "batch", "loop"}, by_alias=True)
+        for loop in kept["loop"].values():
+            if loop["reference"]:
+                loop["reference"].pop("path")
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+    def only(self, name: str) -> LoopConfig:
+        """The loop called `name`; raises ConfigError, with the nearest name, if there is none."""
+        if name not in self.loop:
+            raise ConfigError(f"unknown loop {name!r}", remedy=nearest(name, tuple(self.loop)))
+        return self.loop[name]
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def checked(model: type[ModelT], raw: object, where: str) -> ModelT:
+    """`raw` as a `model`; raises ConfigError that names each bad key and, if unknown, the nearest.
+
+    `where` says which files to edit.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        problems = "; ".join(_problem(model, dict(item)) for item in error.errors())
+        raise ConfigError(problems, remedy=f"edit {where}") from error
+
+
+def _problem(model: type[BaseModel], item: Mapping[str, Any]) -> str:
+    path = [str(part) for part in item["loc"]]
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {'.'.join(path)!r}: {nearest(path[-1], _keys(model, path[:-1]))}"
+    return f"{'.'.join(path) or 'configuration'}: {item['msg']}"
+
+
+def _keys(model: type[BaseModel], path: Iterable[str]) -> list[str]:
+    """The keys that the section at `path` knows."""
+    current = model
+    for part in path:
+        named = (f for name, f in current.model_fields.items() if part in (name, f.alias))
+        field = next(named, None)
+        current = (_section(field.annotation) if field else None) or current
+    return [field.alias or name for name, field in current.model_fields.items()]
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  # any annotation there is
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_section(part) for part in getattr(annotation, "__args__", ()))
+    return next((found for found in inner if found is not None), None)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with every key of `over` put over it, section by section."""
+    out = dict(base)
+    for key, value in over.items():
+        below = out.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        out[key] = merge(below, value) if both and below is not None else value
+    return out
+
+
+def _nested(path: list[str], value: object) -> dict[str, Any]:
+    head, *rest = path
+    return {head: _nested(rest, value) if rest else value}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", remedy="name a file that is there"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}", remedy=f"edit {path}") from error
+    if not isinstance(raw, dict | None):
+        raise ConfigError(f"{path} holds no keys", remedy=f"write `key: value` into {path}")
+    return raw or {}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in sorted(environment.items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            out = merge(out, _nested(path, yaml.safe_load(value)))
+    return out
+
+
+def _from_flags(flags: Iterable[str]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for flag in flags:
+        key, equals, value = flag.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {flag}: no value", remedy="write --set KEY=VALUE")
+        out = merge(out, _nested(key.split("."), yaml.safe_load(value)))
+    return out
+
+
+def _anchored(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths of a file mean: from the folder of that file."""
+    out = dict(raw)
+    for key in ("warehouse", "report", "loops"):
+        if isinstance(out.get(key), str) and "://" not in out[key]:
+            out[key] = str(folder / out[key])
+    registry = out.get("registry")
+    if isinstance(registry, dict) and isinstance(registry.get("directory"), str):
+        out["registry"] = {**registry, "directory": str(folder / registry["directory"])}
+    return out
+
+
+def _loops(folder: Path) -> dict[str, LoopConfig]:
+    found: dict[str, LoopConfig] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        raw = _yaml(path)
+        if isinstance(raw.get("reference"), dict) and isinstance(raw["reference"].get("path"), str):
+            anchored = str(path.parent / raw["reference"]["path"])
+            raw["reference"] = {**raw["reference"], "path": anchored}
+        loop = checked(LoopConfig, raw, str(path))
+        if loop.loop in found:
+            raise ConfigError(f"{path}: the loop {loop.loop!r} is there twice", remedy="rename one")
+        found[loop.loop] = loop
+    if not found:
+        raise ConfigError(f"no loop in {folder}", remedy="write one loop file, or set `loops`")
+    return found
+
+
+def load(
+    file: Path | None = None,
+    flags: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration of all layers; raises ConfigError that names the key and the file."""
+    layers = [_anchored(_yaml(DEFAULTS), Path.cwd())]
+    if file is not None:
+        layers.append(_anchored(_yaml(file), file.resolve().parent))
+    layers.append(_anchored(_from_environment(environment or os.environ), Path.cwd()))
+    layers.append(_anchored(_from_flags(flags), Path.cwd()))
+    raw: dict[str, Any] = {}
+    for layer in layers:
+        raw = merge(raw, layer)
+    if "loop" in raw:
+        raise ConfigError("unknown key 'loop': did you mean 'loops'?", remedy="name their folder")
+    where = str(file) if file else "the flags, or give --config FILE"
+    config = checked(Config, raw, where)
+    if not config.loops.is_dir():
+        raise ConfigError(f"{config.loops} is no folder", remedy="set `loops` to the loops' folder")
+    return config.model_copy(update={"loop": _loops(config.loops)})
