@@ -75,7 +75,6 @@ Properties = Annotated[
 
 def revealed(properties: Mapping[str, str | float | bool | Secret]) -> dict[str, str]:
     """Client properties as text, secrets put in; to be passed on and never stored."""
-
     return {
         key: value.reveal() if isinstance(value, Secret) else _plain(value)
         for key, value in properties.items()

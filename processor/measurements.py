@@ -1,0 +1,44 @@
+"""The Measurement: one number about one model, slice and window, with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+INSUFFICIENT = "INSUFFICIENT"
+OVERALL = "all"  # the slice that is everybody
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number, or INSUFFICIENT where the data cannot support one.
+
+    `slice` is `all` or `name=value`; `feature` is set where a single feature is meant;
+    `window` is `batch`, or a rolling or calendar window over inference time, and
+    `[window_start, window_end)` says it in times; `reference` names what it is held against;
+    `p` and `q` are the raw and the Benjamini-Hochberg value; `verdict` and `reason` say in
+    words what follows, where anything does.
+    """
+
+    loop: str
+    model_name: str
+    model_version: str
+    metric: str
+    slice: str
+    window: str
+    n: int
+    value: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    effective_n: float | None = None
+    feature: str | None = None
+    reference: str | None = None
+    reference_value: float | None = None
+    statistic: float | None = None
+    p: float | None = None
+    q: float | None = None
+    effect: float | None = None
+    verdict: str | None = None
+    reason: str | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
