@@ -1,0 +1,1 @@
+"""Kafka: offsets, reading ranges with Spark, and publishing."""

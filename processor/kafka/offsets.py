@@ -1,0 +1,155 @@
+"""What the broker holds now: partitions, topic ids, and the offsets that bound them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+
+from processor.batches import Bounds, Partition, Range
+from processor.config import KafkaConfig
+from processor.errors import Unavailable
+from processor.kafka.security import native
+
+KeyT = TypeVar("KeyT")
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # as the client has it
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as the client has it
+END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
+_OUTSIDE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001  # its only name
+
+
+def _quiet(_error: object) -> None:
+    """Connection errors surface as timeouts of the call that needed the broker."""
+
+
+class Broker:
+    """Questions to one Kafka cluster; every answer is of the moment it was asked."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self.config = config
+        self._seconds = config.timeout.total_seconds()
+        self._properties: dict[str, Any] = {**native(config), "error_cb": _quiet, "log_level": 0}
+        self._admin = AdminClient(self._properties)
+
+    def bounds(self, topics: Iterable[str]) -> dict[Partition, Bounds]:
+        """The bounds of every partition of those `topics` that exist.
+
+        Raises:
+            Unavailable: the broker does not answer in `kafka.timeout`.
+        """
+        described = self._topics(topics)
+        partitions = [Partition(t, p) for t, (_, count) in described.items() for p in range(count)]
+        committed = IsolationLevel.READ_COMMITTED
+        starts = self._offsets(partitions, _EARLIEST, committed)
+        stable = self._offsets(partitions, _LATEST, committed)
+        highs = self._offsets(partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED)
+        return {
+            p: Bounds(described[p.topic][0], starts[p], stable[p], highs[p]) for p in partitions
+        }
+
+    def compacted(self, topic: str) -> bool:
+        """Whether the topic's cleanup policy lets it drop superseded records."""
+        from_broker = self._config_of(topic)
+        return "compact" in from_broker["cleanup.policy"].value
+
+    def count_uncommitted(self, each: Range) -> int:
+        """How many data records the range holds when aborted transactions are read too."""
+        consumer = Consumer(
+            {
+                **self._properties,
+                "group.id": f"bfp-{uuid.uuid4()}",
+                "isolation.level": "read_uncommitted",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+            }
+        )
+        try:
+            consumer.assign([TopicPartition(each.topic, each.partition, each.start)])
+            return self._count(consumer, each.end)
+        finally:
+            consumer.close()
+
+    def _count(self, consumer: Consumer, end: int) -> int:
+        seen = 0
+        while True:
+            message = consumer.poll(self._seconds)
+            if message is None:
+                raise self._silent("no record came")
+            if (error := message.error()) is not None:
+                if error.code() == END_OF_PARTITION:
+                    return seen
+                raise self._silent(error.str())
+            if (message.offset() or 0) >= end:
+                return seen
+            seen += 1
+
+    def _topics(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Topic id and number of partitions of each of the topics that exist."""
+        found: dict[str, tuple[str, int]] = {}
+        for name, future in self._ask(
+            lambda: self._admin.describe_topics(
+                TopicCollection(sorted(names)), request_timeout=self._seconds
+            )
+        ).items():
+            try:
+                described = future.result(self._seconds)
+            except KafkaException as error:
+                if error.args[0].code() in _OUTSIDE:
+                    continue
+                raise self._silent(error.args[0].str()) from error
+            found[name] = (str(described.topic_id), len(described.partitions))
+        return found
+
+    def _offsets(
+        self, partitions: Iterable[Partition], spec: OffsetSpec, isolation: IsolationLevel
+    ) -> dict[Partition, int]:
+        asked = {TopicPartition(p.topic, p.partition): spec for p in partitions}
+        if not asked:
+            return {}
+        answers = self._ask(
+            lambda: self._admin.list_offsets(
+                asked, isolation_level=isolation, request_timeout=self._seconds
+            )
+        )
+        return {
+            Partition(key.topic, key.partition): self._answer(future).offset
+            for key, future in answers.items()
+        }
+
+    def _config_of(self, topic: str) -> Mapping[str, Any]:
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        answers = self._ask(
+            lambda: self._admin.describe_configs([resource], request_timeout=self._seconds)
+        )
+        found: Mapping[str, Any] = self._answer(answers[resource])
+        return found
+
+    def _ask(self, call: Callable[[], dict[KeyT, Future[Any]]]) -> dict[KeyT, Future[Any]]:
+        try:
+            return call()
+        except KafkaException as error:
+            raise self._silent(error.args[0].str()) from error
+
+    def _answer(self, future: Future[Any]) -> Any:  # noqa: ANN401  # as the client types it
+        try:
+            return future.result(self._seconds)
+        except (KafkaException, TimeoutError) as error:
+            raise self._silent(str(error)) from error
+
+    def _silent(self, why: str) -> Unavailable:
+        return Unavailable(
+            f"Kafka at {self.config.bootstrap_servers} does not answer: {why}",
+            remedy="start the broker (`bfp local up`) or set kafka.bootstrap_servers; try again",
+        )

@@ -1,0 +1,470 @@
+"""Every table: name, schema, key; how it is appended to, once, and read as of a batch.
+
+The only file that speaks Delta. All tables are append-only. Frames are written by Spark; small
+tables of facts that the driver holds are written by delta-rs, without a JVM, with the same `txn`
+(docs/adr/0002).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from processor.avro.contracts import contract, struct_type
+from processor.config import Topics
+from processor.errors import BatchHeld, ProcessorError, Unavailable
+from processor.measurements import Measurement
+
+_LONG, _INT, _DOUBLE = T.LongType(), T.IntegerType(), T.DoubleType()
+_TEXT, _BYTES, _FLAG, _TIME = T.StringType(), T.BinaryType(), T.BooleanType(), T.TimestampType()
+
+RECORDS = {
+    "inferences": "InferenceEvent",
+    "feedback": "FeedbackEvent",
+    "sessions": "SessionContext",
+    "feature_sets": "FeatureMetadata",
+    "ground_truth": "GroundTruth",
+    "lifecycle": "ModelLifecycle",
+    "erasures": "ErasureRequest",
+}
+"""The contract of each typed table."""
+
+
+def struct(**columns: T.DataType) -> T.StructType:
+    """A schema of nullable columns, in the order given."""
+    return T.StructType([T.StructField(name, kind) for name, kind in columns.items()])
+
+
+ORIGIN = struct(topic=_TEXT, partition=_INT, offset=_LONG)
+DEFECT = struct(code=_TEXT, detail=_TEXT)
+HEADER = struct(key=_TEXT, value=_BYTES)
+SPLIT = struct(name=_TEXT, rows=_LONG, sha256=_TEXT)
+EVIDENCE = struct(
+    metric=_TEXT,
+    slice=_TEXT,
+    method=_TEXT,
+    observed=_DOUBLE,
+    reference=_DOUBLE,
+    threshold=_DOUBLE,
+    ci_low=_DOUBLE,
+    ci_high=_DOUBLE,
+    effect=_DOUBLE,
+    p_value=_DOUBLE,
+    q_value=_DOUBLE,
+    n=_LONG,
+    effective_n=_DOUBLE,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: nothing is written to it that does not conform to its schema."""
+
+    name: str
+    schema: T.StructType
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The schema as Arrow has it."""
+        return to_arrow_schema(self.schema)
+
+    def conform(self, frame: DataFrame) -> DataFrame:
+        """The table's columns of `frame`, in order and cast; a value that does not fit fails."""
+        if missing := sorted(set(self.schema.names) - set(frame.columns)):
+            raise ProcessorError(f"{self.name}: no column {missing}", remedy="mend the stage")
+        return frame.select(*(F.col(f.name).cast(f.dataType) for f in self.schema))
+
+    def rows(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+        """`rows` as an Arrow table; raises ProcessorError on a column too many or too few."""
+        listed = [dict(row) for row in rows]
+        for row in listed:
+            if wrong := sorted(set(self.schema.names) ^ set(row)):
+                raise ProcessorError(f"{self.name}: columns differ: {wrong}", remedy="mend it")
+        return pa.Table.from_pylist(listed, schema=self.arrow)
+
+
+def _column(annotation: Any) -> T.DataType:  # noqa: ANN401  # annotations have no common type
+    if isinstance(annotation, types.UnionType):
+        (annotation,) = (part for part in typing.get_args(annotation) if part is not type(None))
+    known = {str: _TEXT, int: _LONG, float: _DOUBLE, bool: _FLAG, datetime: _TIME}
+    return known[annotation]
+
+
+def _columns_of(record: type) -> dict[str, T.DataType]:
+    """The columns of a dataclass of plain fields: its rows are written as they are."""
+    hints = typing.get_type_hints(record)
+    return {field.name: _column(hints[field.name]) for field in dataclasses.fields(record)}
+
+
+def _typed(name: str, record: str) -> Table:
+    event = struct_type(contract(record).schema)
+    origin = T.StructType(
+        [*ORIGIN, T.StructField("timestamp", _TIME), T.StructField("schema", _TEXT)]
+    )
+    lead = struct(batch_id=_LONG, attempt=_INT, origin=origin, defects=T.ArrayType(DEFECT))
+    return Table(name, T.StructType([*lead, *event]), ("origin", "attempt"))
+
+
+BATCHES = Table(
+    "batches",
+    struct(
+        batch_id=_LONG,
+        topic=_TEXT,
+        topic_id=_TEXT,
+        partition=_INT,
+        start_offset=_LONG,
+        end_offset=_LONG,
+        log_start_offset=_LONG,
+        high_watermark=_LONG,
+        cut_time=_TIME,
+        planned_at=_TIME,
+        run_id=_TEXT,
+        config_hash=_TEXT,
+        code_version=_TEXT,
+    ),
+    ("batch_id", "topic", "partition"),
+)
+LOG = Table(
+    "log",
+    struct(
+        batch_id=_LONG,
+        topic=_TEXT,
+        partition=_INT,
+        offset=_LONG,
+        timestamp=_TIME,
+        timestamp_type=_INT,
+        key=_BYTES,
+        value=_BYTES,
+        headers=T.ArrayType(HEADER),
+    ),
+    ("topic", "partition", "offset"),
+    partition_by=("topic",),
+)
+PROOFS = Table(
+    "proofs",
+    struct(
+        batch_id=_LONG,
+        topic=_TEXT,
+        partition=_INT,
+        expected=_LONG,
+        landed=_LONG,
+        control=_LONG,
+        aborted=_LONG,
+        compacted=_LONG,
+        lost=_LONG,
+        digest=_TEXT,
+        watermark=_TIME,
+    ),
+    ("batch_id", "topic", "partition"),
+)
+OUTCOMES = Table(
+    "outcomes",
+    struct(
+        batch_id=_LONG,
+        loop=_TEXT,
+        inference_id=_TEXT,
+        model_name=_TEXT,
+        model_version=_TEXT,
+        metric=_TEXT,
+        state=_TEXT,
+        timing=_TEXT,
+        value=_TEXT,
+        reward=_DOUBLE,
+        response_time=_TIME,
+        answered_at=_TIME,
+        origins=T.ArrayType(ORIGIN),
+    ),
+    ("inference_id", "metric", "batch_id"),
+)
+DATASETS = Table(
+    "datasets",
+    struct(
+        batch_id=_LONG,
+        loop=_TEXT,
+        dataset=_TEXT,
+        version=_TEXT,
+        parent_version=_TEXT,
+        kind=_TEXT,
+        formats=T.ArrayType(_TEXT),
+        uri=_TEXT,
+        manifest_uri=_TEXT,
+        content_sha256=_TEXT,
+        schema_json=_TEXT,
+        row_count=_LONG,
+        splits=T.ArrayType(SPLIT),
+        dropped=T.MapType(_TEXT, _LONG),
+        quality=T.MapType(_TEXT, _DOUBLE),
+        seed=_LONG,
+        code_version=_TEXT,
+        config_hash=_TEXT,
+        run_id=_TEXT,
+        created_at=_TIME,
+    ),
+    ("dataset", "version"),
+)
+DATASET_ROWS = Table(
+    "dataset_rows",
+    struct(
+        batch_id=_LONG,
+        dataset=_TEXT,
+        version=_TEXT,
+        inference_id=_TEXT,
+        split=_TEXT,
+        inclusion_prob=_DOUBLE,
+        weight=_DOUBLE,
+        origins=T.ArrayType(ORIGIN),
+    ),
+    ("dataset", "version", "inference_id"),
+)
+PROFILES = Table(
+    "profiles",
+    struct(
+        batch_id=_LONG,
+        loop=_TEXT,
+        model_name=_TEXT,
+        model_version=_TEXT,
+        slice=_TEXT,
+        feature=_TEXT,
+        kind=_TEXT,
+        n=_LONG,
+        missing=_LONG,
+        edges=T.ArrayType(_DOUBLE),
+        counts=T.MapType(_TEXT, _LONG),
+    ),
+    ("batch_id", "model_version", "slice", "feature"),
+)
+MEASUREMENTS = Table(
+    "measurements",
+    struct(batch_id=_LONG, **_columns_of(Measurement)),
+    ("batch_id", "loop", "model_version", "metric", "slice", "window", "feature"),
+)
+DECISIONS = Table(
+    "decisions",
+    struct(
+        batch_id=_LONG,
+        loop=_TEXT,
+        model_name=_TEXT,
+        baseline_version=_TEXT,
+        rule=_TEXT,
+        rule_hash=_TEXT,
+        state=_TEXT,
+        reason=_TEXT,
+        cause=_TEXT,
+        action=_TEXT,
+        trigger_id=_TEXT,
+        dedupe_key=_TEXT,
+        evidence=T.ArrayType(EVIDENCE),
+        consecutive=_INT,
+        cooldown_until=_TIME,
+        window_start=_TIME,
+        window_end=_TIME,
+        decided_at=_TIME,
+    ),
+    ("batch_id", "loop", "rule_hash"),
+)
+RECEIPTS = Table(
+    "receipts",
+    struct(
+        batch_id=_LONG,
+        event_id=_TEXT,
+        record=_TEXT,
+        topic=_TEXT,
+        partition=_INT,
+        offset=_LONG,
+    ),
+    ("event_id",),
+)
+RUNS = Table(
+    "runs",
+    struct(
+        batch_id=_LONG,
+        run_id=_TEXT,
+        stage=_TEXT,
+        started_at=_TIME,
+        ended_at=_TIME,
+        rows=_LONG,
+        bytes=_LONG,
+        cpu_seconds=_DOUBLE,
+        outcome=_TEXT,
+        error=_TEXT,
+    ),
+    ("run_id", "stage"),
+)
+TYPED = {name: _typed(name, RECORDS[name]) for name in Topics.model_fields}
+TABLES = (
+    *(BATCHES, LOG, PROOFS, *TYPED.values(), OUTCOMES, DATASETS, DATASET_ROWS),
+    *(PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
+)
+
+
+class Warehouse:
+    """The tables under one folder or URI; opening it writes nothing."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/") if "://" in root else str(Path(root).resolve())
+
+    def uri(self, *parts: str) -> str:
+        """Where a table or folder is."""
+        return "/".join((self.root, *parts))
+
+    def spark_uri(self, table: Table) -> str:
+        """The same, in the scheme that Hadoop's file systems know."""
+        uri = self.uri(table.name)
+        return uri.replace("s3://", "s3a://", 1) if "://" in uri else f"file://{uri}"
+
+    def ensure(self, table: Table) -> None:
+        """Creates the table, empty, if it is not there.
+
+        Raises:
+            Unavailable: the place cannot be written.
+        """
+        if self._open(table) is not None:
+            return
+        self._guarded(
+            lambda: DeltaTable.create(
+                self.uri(table.name),
+                schema=table.arrow,
+                mode="ignore",
+                partition_by=list(table.partition_by) or None,
+                configuration={"delta.appendOnly": "true"},
+            )
+        )
+
+    def committed(self, table: Table, writer: str) -> int:
+        """The last batch that `writer` wrote to `table`; 0 before any."""
+        found = self._open(table)
+        return (found.transaction_version(writer) or 0) if found else 0
+
+    def append_once(
+        self, table: Table, rows: Iterable[Mapping[str, Any]] | pa.Table, writer: str, batch_id: int
+    ) -> bool:
+        """Appends what `writer` has to say of a batch, wholly or not at all, and only once.
+
+        Returns whether this call wrote it; rows may be none: the commit then says just that.
+
+        Raises:
+            BatchHeld: another process committed to the same `writer` at the same moment.
+        """
+        if self.committed(table, writer) >= batch_id:
+            return False
+        self.ensure(table)
+        data = rows if isinstance(rows, pa.Table) else table.rows(rows)
+        txn = CommitProperties(app_transactions=[Transaction(writer, batch_id)])
+        self._write(table, data, txn)
+        self._check(table, writer, batch_id)
+        return True
+
+    def append_frame(self, frame: DataFrame, table: Table, writer: str, batch_id: int) -> bool:
+        """As `append_once`, for a frame that Spark computes."""
+        if self.committed(table, writer) >= batch_id:
+            return False
+        self.ensure(table)
+        (
+            table.conform(frame)
+            .write.format("delta")
+            .mode("append")
+            .option("txnAppId", writer)
+            .option("txnVersion", batch_id)
+            .save(self.spark_uri(table))
+        )
+        self._check(table, writer, batch_id)
+        return True
+
+    def append(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends observations, such as `runs`, that are not derived and so have no txn."""
+        self.ensure(table)
+        self._write(table, table.rows(rows), None)
+
+    def rows(
+        self,
+        table: Table,
+        as_of: int | None = None,
+        columns: Sequence[str] | None = None,
+        where: Sequence[tuple[str, str, Any]] = (),
+    ) -> pa.Table:
+        """Rows with `batch_id <= as_of` (None: all) that meet every `where`, without a JVM."""
+        found = self._open(table)
+        if found is None:
+            empty = table.arrow.empty_table()
+            return empty.select(list(columns)) if columns else empty
+        bound = [("batch_id", "<=", as_of)] if as_of is not None else []
+        filters = [*bound, *where] or None
+        read = found.to_pyarrow_table(columns=list(columns) if columns else None, filters=filters)
+        wanted = [table.arrow.field(name) for name in read.column_names]
+        return read.cast(pa.schema(wanted))
+
+    def frame(self, spark: SparkSession, table: Table, as_of: int | None = None) -> DataFrame:
+        """Rows with `batch_id <= as_of` (None: all), as Spark reads them."""
+        self.ensure(table)
+        frame = spark.read.format("delta").load(self.spark_uri(table))
+        return frame if as_of is None else frame.where(F.col("batch_id") <= as_of)
+
+    def files(self, table: Table, batch_id: int) -> tuple[int, int]:
+        """How many rows and bytes the files of one batch hold, from Delta's own statistics."""
+        found = self._open(table)
+        if found is None:
+            return 0, 0
+        listed = pa.table(found.get_add_actions(flatten=True)).to_pylist()
+        mine = [one for one in listed if one.get("min.batch_id") == batch_id]
+        return sum(one["num_records"] for one in mine), sum(one["size_bytes"] for one in mine)
+
+    def _open(self, table: Table) -> DeltaTable | None:
+        try:
+            return DeltaTable(self.uri(table.name))
+        except TableNotFoundError:
+            return None
+        except (OSError, DeltaError) as error:
+            raise self._unavailable(error) from error
+
+    def _write(self, table: Table, data: pa.Table, txn: CommitProperties | None) -> None:
+        def write() -> None:
+            write_deltalake(
+                self.uri(table.name),
+                data,
+                mode="append",
+                commit_properties=txn,
+                partition_by=list(table.partition_by) or None,
+            )
+
+        self._guarded(write)
+
+    def _guarded(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except CommitFailedError as error:
+            raise BatchHeld(
+                f"another run is writing to {self.root}: {error}", remedy="let it finish"
+            ) from error
+        except (OSError, DeltaError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        return Unavailable(
+            f"the warehouse {self.root} cannot be used: {error}",
+            remedy="check that the place exists, has room and may be written, then run again",
+        )
+
+    def _check(self, table: Table, writer: str, batch_id: int) -> None:
+        """Delta skips a stale txn silently, so every write is looked for after it was made."""
+        if self.committed(table, writer) < batch_id:
+            raise ProcessorError(
+                f"{table.name}: the commit {writer}={batch_id} is not there",
+                remedy="run again; if it stays so, another writer uses this warehouse",
+            )
