@@ -139,6 +139,7 @@ class OutcomeConfig(Section):
     grace: Duration = timedelta(0)
     default: Literal["negative"] | None = None
     positive: str = "true"
+    negative: str = "false"
 
 
 class ReferenceConfig(Section):

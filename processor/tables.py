@@ -191,7 +191,7 @@ OUTCOMES = Table(
         answered_at=_TIME,
         origins=T.ArrayType(ORIGIN),
     ),
-    ("inference_id", "metric", "batch_id"),
+    ("inference_id", "metric", "batch_id", "timing"),
 )
 DATASETS = Table(
     "datasets",

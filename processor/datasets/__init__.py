@@ -1,0 +1,1 @@
+"""Datasets: which outcomes become rows, with what probability, in which files."""

@@ -1,0 +1,20 @@
+"""What a dataset format is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write rows: `write(rows, uri)` makes one file for each partition of `rows`.
+
+    The bytes depend on the rows and their order alone. `suffix` ends the files' names.
+    """
+
+    name: str
+    suffix: str
+    write: Callable[[DataFrame, str], None]

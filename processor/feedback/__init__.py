@@ -1,0 +1,1 @@
+"""From answers to outcomes: what is known of each inference, and since which batch."""

@@ -1,0 +1,100 @@
+"""What a stage is, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from processor.batches import Batch
+from processor.config import Config
+from processor.tables import BATCHES, PROOFS, Table, Warehouse
+
+
+@dataclass
+class Context:
+    """What every stage of a run is given; the Spark session starts when one first asks for it."""
+
+    config: Config
+    warehouse: Warehouse
+    run_id: str
+    start_spark: Callable[[], SparkSession]
+    say: Callable[[str], None]
+    started: bool = field(default=False, init=False)
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session of this process."""
+        self.say("starting Spark")
+        self.started = True
+        return self.start_spark()
+
+    def frame(self, table: Table, batch: Batch) -> DataFrame:
+        """The table as of `batch`."""
+        return self.warehouse.frame(self.spark, table, as_of=batch.id)
+
+    def rows(self, table: Table, batch: Batch) -> list[dict[str, Any]]:
+        """The rows of a small table as of `batch`."""
+        listed: list[dict[str, Any]] = self.warehouse.rows(table, as_of=batch.id).to_pylist()
+        return listed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from events to decisions: what it reads, what it writes, and how."""
+
+    name: str
+    summary: str
+    reads: tuple[Table, ...]
+    writes: tuple[Table, ...]
+    run: Callable[[Context, Batch], None]
+
+    def writer(self, table: Table) -> str:
+        """The name under which this stage commits to `table`."""
+        return f"{self.name}/{table.name}"
+
+    def done(self, warehouse: Warehouse, batch_id: int) -> bool:
+        """Whether everything that this stage says of the batch is committed."""
+        return all(warehouse.committed(t, self.writer(t)) >= batch_id for t in self.writes)
+
+
+@dataclass(frozen=True)
+class Writes:
+    """A stage's hand on its tables: each of them is written once for a batch."""
+
+    stage: str
+    context: Context
+    batch: Batch
+
+    def pending(self, table: Table) -> bool:
+        """Whether this batch still has to be written to `table`."""
+        return self.context.warehouse.committed(table, self._writer(table)) < self.batch.id
+
+    def rows(self, table: Table, rows: Iterable[Mapping[str, Any]] | pa.Table = ()) -> None:
+        """Appends rows that the driver holds; none is an answer too."""
+        self.context.warehouse.append_once(table, rows, self._writer(table), self.batch.id)
+
+    def frame(self, table: Table, frame: DataFrame) -> None:
+        """Appends rows that Spark computes."""
+        self.context.warehouse.append_frame(frame, table, self._writer(table), self.batch.id)
+
+    def _writer(self, table: Table) -> str:
+        return f"{self.stage}/{table.name}"
+
+
+def watermarks(context: Context) -> dict[int, Any]:
+    """The watermark of each batch that has one."""
+    rows = context.warehouse.rows(PROOFS, columns=["batch_id", "watermark"]).to_pylist()
+    return {row["batch_id"]: row["watermark"] for row in rows if row["watermark"] is not None}
+
+
+def ranges_of(warehouse: Warehouse, batch_id: int) -> list[dict[str, Any]]:
+    """The stored rows of one planned batch."""
+    found: list[dict[str, Any]] = warehouse.rows(
+        BATCHES, where=[("batch_id", "=", batch_id)]
+    ).to_pylist()
+    return found
