@@ -1,0 +1,1 @@
+"""A world with known truth: what happened, what was said of it and when, and who says it."""
