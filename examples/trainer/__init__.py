@@ -1,0 +1,1 @@
+"""The parts of the example's training program; none of them knows the batch processor."""
