@@ -1,0 +1,1 @@
+"""Avro: the contracts, the framings in the wild, writer schemas, and strict decoding."""

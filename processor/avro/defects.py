@@ -1,0 +1,23 @@
+"""Why a message could not be read: codes that stay the same for ever."""
+
+from __future__ import annotations
+
+TOMBSTONE = "tombstone"
+EMPTY_VALUE = "empty_value"
+UNKNOWN_FRAMING = "unknown_framing"
+TRUNCATED_FRAME = "truncated_frame"
+UNKNOWN_SCHEMA = "unknown_schema"
+SCHEMA_INCOMPATIBLE = "schema_incompatible"
+MALFORMED = "malformed"
+LENGTH_MISMATCH = "length_mismatch"
+
+MEANING = {
+    TOMBSTONE: "the value is null",
+    EMPTY_VALUE: "the value has no bytes",
+    UNKNOWN_FRAMING: "no known framing: not Avro, or Avro without a schema reference",
+    TRUNCATED_FRAME: "the value ends inside its schema reference",
+    UNKNOWN_SCHEMA: "the schema it names is not known",
+    SCHEMA_INCOMPATIBLE: "the schema it names cannot be read as this topic's record",
+    MALFORMED: "the body does not decode with the schema it names",
+    LENGTH_MISMATCH: "the body goes on after the end of the record",
+}

@@ -1,0 +1,75 @@
+"""How a message says which schema wrote it: three framings, recognised record by record.
+
+1. `__value_schema_id` header: 0x01 and a schema GUID of 16 bytes; the value is the body alone.
+2. Confluent: 0x00, a schema id of 4 bytes (big-endian), the body.
+3. Single-object encoding: 0xC3 0x01, a fingerprint (CRC-64-AVRO) of 8 bytes (little-endian), the
+   body.
+
+The same rules twice, here as plain Python and in `decode.py` as Spark columns; a test holds them
+together.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from processor.avro import defects
+
+GUID_HEADER = "__value_schema_id"
+GUID_MAGIC = b"\x01"
+GUID_BYTES = 17
+CONFLUENT_MAGIC = b"\x00"
+CONFLUENT_BYTES = 5
+SINGLE_MAGIC = b"\xc3\x01"
+SINGLE_BYTES = 10
+
+CONFLUENT, GUID, SINGLE = "confluent", "guid", "single-object"
+
+
+@dataclass(frozen=True, order=True)
+class SchemaRef:
+    """A reference to a writer schema; as text `framing:key`, such as `confluent:12`."""
+
+    framing: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.framing}:{self.key}"
+
+    @classmethod
+    def parse(cls, text: str) -> SchemaRef:
+        """The reference that `str` wrote."""
+        framing, _, key = text.partition(":")
+        return cls(framing, key)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A message taken apart: either a reference and a body, or the code of a defect."""
+
+    ref: SchemaRef | None = None
+    body: bytes = b""
+    defect: str | None = None
+
+
+def frame(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> Frame:
+    """Takes one message apart; never fails."""
+    if value is None:
+        return Frame(defect=defects.TOMBSTONE)
+    if not value:
+        return Frame(defect=defects.EMPTY_VALUE)
+    guid = next((v for k, v in headers if k == GUID_HEADER), None)
+    if guid is not None and len(guid) == GUID_BYTES and guid[:1] == GUID_MAGIC:
+        return Frame(SchemaRef(GUID, str(uuid.UUID(bytes=guid[1:]))), value)
+    if value[:1] == CONFLUENT_MAGIC:
+        if len(value) < CONFLUENT_BYTES:
+            return Frame(defect=defects.TRUNCATED_FRAME)
+        key = int.from_bytes(value[1:CONFLUENT_BYTES], "big")
+        return Frame(SchemaRef(CONFLUENT, str(key)), value[CONFLUENT_BYTES:])
+    if value[:2] == SINGLE_MAGIC:
+        if len(value) < SINGLE_BYTES:
+            return Frame(defect=defects.TRUNCATED_FRAME)
+        return Frame(SchemaRef(SINGLE, value[2:SINGLE_BYTES].hex()), value[SINGLE_BYTES:])
+    return Frame(defect=defects.UNKNOWN_FRAMING)
