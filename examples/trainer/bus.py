@@ -61,7 +61,7 @@ class Bus:
     def triggers(
         self, topic: str, *, to_end: bool
     ) -> Iterator[tuple[Message, dict[str, Any] | None]]:
-        """Triggers as they come, None for what cannot be read; `to_end` stops at the topic's end."""
+        """Triggers as they come, None for an unreadable one; `to_end` stops at the topic's end."""
         left = set(self._partitions(topic))
         self._consumer.subscribe([topic])
         while left:
