@@ -17,7 +17,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext, Se
 
 from trainer.errors import OutsideDownError
 
-ANSWER_SECONDS = 10.0  # how long the broker may take to answer
+ANSWER_SECONDS = 5.0  # how long the broker may take to answer
 DELIVERY_MS = 60_000
 LONGEST_TRAINING_MS = 3_600_000
 NOT_FOUND = 404  # the registry's status for a schema that nobody registered
