@@ -352,7 +352,8 @@ def load(
     layers = [_anchored(_yaml(DEFAULTS), Path.cwd())]
     if file is not None:
         layers.append(_anchored(_yaml(file), file.resolve().parent))
-    layers.append(_anchored(_from_environment(environment or os.environ), Path.cwd()))
+    outside = os.environ if environment is None else environment
+    layers.append(_anchored(_from_environment(outside), Path.cwd()))
     layers.append(_anchored(_from_flags(flags), Path.cwd()))
     raw: dict[str, Any] = {}
     for layer in layers:

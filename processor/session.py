@@ -25,12 +25,17 @@ LOCAL = {
     "spark.driver.memory": "4g",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
     "spark.sql.shuffle.partitions": "8",
+    "spark.databricks.delta.snapshotPartitions": "2",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
 }
 """One machine, one user, a quiet terminal."""
+
+
+LOGGING = Path(__file__).parent / "log4j2.properties"
+JVM = (f"-Dlog4j2.configurationFile=file:{LOGGING}", "-XX:-UsePerfData")
+"""Options of the driver's JVM: errors only in its log, and no file of counters in /tmp."""
 
 
 def submitted() -> bool:
@@ -43,14 +48,23 @@ def session(
     jars: Iterable[Path] = (),
     extra: Mapping[str, str] | None = None,
     scratch: Path | None = None,
+    jvm: Iterable[str] = (),
 ) -> SparkSession:
-    """The session of this process; `jars` and `scratch` matter only where none submitted it."""
+    """The session of this process.
+
+    `jars`, `scratch` and `jvm` (options of the driver's JVM) matter only where spark-submit has
+    not started it.
+    """
     settings = dict(CORRECTNESS)
     if not submitted():
         # Workers would otherwise take the first python3 on the path, which has no pyarrow.
         os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         settings |= LOCAL | {"spark.master": "local[*]"}
-        settings["spark.jars"] = ",".join(str(jar) for jar in jars)
+        paths = [str(jar) for jar in jars]
+        settings["spark.jars"] = ",".join(paths)  # for executors elsewhere
+        settings["spark.driver.extraClassPath"] = ":".join(paths)
+        settings["spark.driver.extraJavaOptions"] = " ".join((*JVM, *_places(scratch), *jvm))
         if scratch is not None:
             settings |= _scratch(scratch)
     settings |= dict(extra or {})
@@ -61,11 +75,16 @@ def session(
 
 
 def _scratch(folder: Path) -> dict[str, str]:
-    """Everything that Spark and the JVM write on the side stays under `folder`."""
+    """Everything that Spark writes on the side stays under `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = f"-Djava.io.tmpdir={folder} -Dderby.system.home={folder} -XX:-UsePerfData"
     return {
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
-        "spark.driver.extraJavaOptions": options,
     }
+
+
+def _places(folder: Path | None) -> tuple[str, ...]:
+    """Everything that the JVM writes on the side stays there too."""
+    if folder is None:
+        return ()
+    return f"-Djava.io.tmpdir={folder}", f"-Dderby.system.home={folder}"

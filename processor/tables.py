@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
@@ -276,6 +277,7 @@ DECISIONS = Table(
         window_start=_TIME,
         window_end=_TIME,
         decided_at=_TIME,
+        run_id=_TEXT,
     ),
     ("batch_id", "loop", "rule_hash"),
 )
@@ -406,7 +408,11 @@ class Warehouse:
             return empty.select(list(columns)) if columns else empty
         bound = [("batch_id", "<=", as_of)] if as_of is not None else []
         filters = [*bound, *where] or None
-        read = found.to_pyarrow_table(columns=list(columns) if columns else None, filters=filters)
+        read = found.to_pyarrow_table(
+            columns=list(columns) if columns else None,
+            filters=filters,
+            filesystem=self._filesystem(table),
+        )
         wanted = [table.arrow.field(name) for name in read.column_names]
         return read.cast(pa.schema(wanted))
 
@@ -424,6 +430,11 @@ class Warehouse:
         listed = pa.table(found.get_add_actions(flatten=True)).to_pylist()
         mine = [one for one in listed if one.get("min.batch_id") == batch_id]
         return sum(one["num_records"] for one in mine), sum(one["size_bytes"] for one in mine)
+
+    def _filesystem(self, table: Table) -> pafs.FileSystem:
+        """Arrow's own: through the one that delta-rs lends it, reads abort Python as it ends."""
+        native, path = pafs.FileSystem.from_uri(self.uri(table.name))
+        return pafs.SubTreeFileSystem(path, native)
 
     def _open(self, table: Table) -> DeltaTable | None:
         try:

@@ -94,11 +94,13 @@ def _judged(rows: DataFrame, refused: Mapping[str, tuple[str, str]]) -> DataFram
     """The first defect of a row, if any, decides whether its event is kept."""
     none = F.lit(None).cast(DEFECT)
     refusal = _choose((([ref], _defect(*said)) for ref, said in sorted(refused.items())), none)
-    exact = F.col("_decoded.trailer") == F.col("_trailer")
+    # What does not decode is null, or a struct of nulls: there is no trailer either way.
+    trailer = F.col("_decoded.trailer")
+    exact = trailer == F.col("_trailer")
     defect = (
         F.when(F.col("frame_defect").isNotNull(), _defect_of(F.col("frame_defect")))
         .when(refusal.isNotNull(), refusal)
-        .when(F.col("_decoded").isNull(), _defect(defects.MALFORMED))
+        .when(trailer.isNull(), _defect(defects.MALFORMED))
         .when(~exact, _defect(defects.LENGTH_MISMATCH))
         .otherwise(none)
     )

@@ -24,7 +24,7 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._fs, self._path = pafs.FileSystem.from_uri(_with_scheme(uri))
+        self._fs, self._path = pafs.FileSystem.from_uri(uri)
         self._aside = f"{self._path}.part"
 
     @property

@@ -79,12 +79,18 @@ def feature_names(inferences: DataFrame) -> tuple[list[str], list[str]]:
 def rows(
     decided: DataFrame, inferences: DataFrame, numeric: Sequence[str], categorical: Sequence[str]
 ) -> DataFrame:
-    """The rows of a version, one column a feature: features are fetched for kept rows only."""
+    """The rows of a version, one column a feature: features are fetched for kept rows only.
+
+    The first of a row's `origins` is its inference's; an event that was sent twice has two.
+    """
     columns = [
         *(F.col("features_num")[name].alias(f"{NUMERIC}{name}") for name in numeric),
         *(F.col("features_str")[name].alias(f"{CATEGORICAL}{name}") for name in categorical),
     ]
-    return decided.join(inferences, "inference_id").select(
+    own = F.element_at("origins", 1)
+    place = ("topic", "partition", "offset")
+    placed = decided.select("*", *(own[name].alias(name) for name in place))
+    return placed.join(inferences, ["inference_id", *place]).select(
         "inference_id",
         "request_id",
         "subject_key",

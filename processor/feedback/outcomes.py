@@ -11,7 +11,8 @@ loop says that silence means so, and not before the window is closed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -47,45 +48,51 @@ def first_by(frame: DataFrame, key: str) -> DataFrame:
     return first.select(key, "_first.*")
 
 
+@dataclass(frozen=True)
+class Now:
+    """The batch asked about, its watermark, and that of the one before; None before any."""
+
+    batch_id: int
+    mark: datetime | None
+    before: datetime | None
+
+
 def changes(
-    inferences: DataFrame, answers: DataFrame, known: DataFrame, marks: DataFrame, rule: Rule
+    inferences: DataFrame,
+    answers: DataFrame,
+    known: DataFrame,
+    marks: DataFrame,
+    now: Now,
+    rule: Rule,
 ) -> DataFrame:
-    """What the newest batch of `marks` adds to the ledger: outcomes that it changed.
+    """What the batch `now` adds to the ledger: outcomes that it changed.
 
     Columns in: `inferences` inference_id, model_name, model_version, response_time, and the
     place (batch_id, topic, partition, offset); `answers` inference_id, event_id, event_time,
     value, op, supersedes, and the place; `known` inference_id, batch_id, timing, state, value:
-    the ledger so far; `marks` batch_id, mark (its watermark), before (that of the batch before).
+    the ledger so far; `marks` batch_id, before: for each batch up to now, the watermark of the
+    one before it. No frame has rows of a later batch.
     Columns out: inference_id, model_name, model_version, response_time, state, timing, value,
     answered_at, origins.
     """
-    newest = marks.agg(F.max("batch_id").alias("now"), F.max_by("mark", "batch_id").alias("mark"))
-    touched = _touched(inferences, answers, marks, newest, rule)
+    touched = _touched(inferences, answers, now, rule)
     judged = (
         first_by(inferences.join(touched, "inference_id", "left_semi"), "inference_id")
         .join(_by_inference(answers, touched, marks), "inference_id", "left")
         .join(_last_known(known), "inference_id", "left")
-        .crossJoin(F.broadcast(newest))
         .withColumn("answers", _timed(rule))
     )
-    said = _current(judged, rule).unionByName(_amiss(judged, rule))
-    return said.drop("now")
+    return _rows(judged, now, rule)
 
 
-def _touched(
-    inferences: DataFrame, answers: DataFrame, marks: DataFrame, newest: DataFrame, rule: Rule
-) -> DataFrame:
+def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) -> DataFrame:
     """The inferences this batch has news of: new ones, answered ones, and ones that it closes."""
-    now = F.broadcast(newest)
-    arrived = inferences.join(now, F.col("batch_id") == F.col("now"), "left_semi")
-    answered = answers.join(now, F.col("batch_id") == F.col("now"), "left_semi")
-    ids = arrived.select("inference_id").union(answered.select("inference_id"))
-    if rule.silence is not None:
+    news = (frame.where(F.col("batch_id") == now.batch_id) for frame in (inferences, answers))
+    ids = reduce(DataFrame.union, (frame.select("inference_id") for frame in news))
+    if rule.silence is not None and now.mark is not None:
         closes = rule.closes(F.col("response_time"))
-        span = marks.join(now, F.col("batch_id") == F.col("now"), "left_semi")
-        span = span.select(F.col("before").alias("_from"), F.col("mark").alias("_to"))
-        opened = F.col("_from").isNull() | (closes > F.col("_from"))
-        closing = inferences.join(F.broadcast(span), opened & (closes <= F.col("_to")), "left_semi")
+        still_open = F.lit(True) if now.before is None else closes > F.lit(now.before)
+        closing = inferences.where(still_open & (closes <= F.lit(now.mark)))
         ids = ids.union(closing.select("inference_id"))
     return ids.distinct()
 
@@ -95,7 +102,7 @@ def _by_inference(answers: DataFrame, touched: DataFrame, marks: DataFrame) -> D
     fields = (*_PLACE, "event_id", "event_time", "value", "op", "supersedes", "before")
     return (
         answers.join(touched, "inference_id", "left_semi")
-        .join(F.broadcast(marks.select("batch_id", "before")), "batch_id")
+        .join(F.broadcast(marks), "batch_id")
         .groupBy("inference_id")
         .agg(F.array_sort(F.collect_list(F.struct(*fields))).alias("_all"))
         .withColumn("_ids", F.expr("transform(_all, a -> a.event_id)"))
@@ -152,51 +159,58 @@ def _state(answer: Column, rule: Rule) -> Column:
     )
 
 
-def _current(judged: DataFrame, rule: Rule) -> DataFrame:
-    """What is known now, where that is not what was known before."""
-    chosen = judged.withColumn("_w", _winner(_of(ON_TIME)))
-    answered = F.col("_w").isNotNull()
-    closed = rule.closes(F.col("response_time")) <= F.col("mark")
-    silent = ~answered & closed & F.lit(rule.silence is not None)
+def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
+    """What is known now, where that changed; and what this batch brought amiss, by timing."""
+    told = F.array(
+        *(F.struct(F.lit(each).alias("timing"), _of(each).alias("used")) for each in _TIMINGS)
+    )
+    said = judged.select(*_KEPT, F.inline(told)).withColumn("used", _fresh(now))
+    weighed = said.withColumn("_w", _winner(F.col("used")))
+    closed = rule.closes(F.col("response_time")) <= F.lit(now.mark)
+    on_time, answered = F.col("timing") == ON_TIME, F.col("_w").isNotNull()
+    silent = on_time & ~answered & closed & F.lit(rule.silence is not None)
     state = F.when(answered, _state(F.col("_w"), rule)).when(silent, NEGATIVE)
-    out = _row(chosen, state, F.when(answered, ON_TIME).otherwise(DEFAULT), _of(ON_TIME))
-    out = out.withColumn("value", F.when(F.col("timing") == DEFAULT, F.lit(rule.silence)).otherwise(F.col("value")))
+    value = F.when(silent, F.lit(rule.silence)).when(
+        F.col("_w")["op"] != "RETRACT", F.col("_w")["value"]
+    )
     was = F.col("_was")
     same = was["state"].eqNullSafe(F.col("state")) & was["value"].eqNullSafe(F.col("value"))
-    return out.where(F.col("state").isNotNull() & ~same).drop("_was")
-
-
-def _amiss(judged: DataFrame, rule: Rule) -> DataFrame:
-    """One row for each inference and timing that this batch brought an answer amiss of."""
-    amiss = judged.select("*", F.explode(F.array(F.lit(LATE), F.lit(OUTSIDE))).alias("_timing"))
-    new = F.filter(
-        F.col("answers"),
-        lambda a: (a["timing"] == F.col("_timing"))
-        & (F.greatest(a["batch_id"], F.col("batch_id")) == F.col("now")),
+    return (
+        weighed.withColumn("state", state)
+        .withColumn("value", value)
+        .where(F.col("state").isNotNull() & ~(on_time & same))
+        .select(
+            *("inference_id", "model_name", "model_version", "response_time", "state"),
+            F.when(silent, DEFAULT).otherwise(F.col("timing")).alias("timing"),
+            "value",
+            F.col("_w")["event_time"].alias("answered_at"),
+            _origins().alias("origins"),
+        )
     )
-    chosen = amiss.withColumn("_w", _winner(new)).where(F.col("_w").isNotNull())
-    return _row(chosen, _state(F.col("_w"), rule), F.col("_timing"), new).drop("_was")
 
 
-def _row(chosen: DataFrame, state: Column, timing: Column, used: Column) -> DataFrame:
-    """A row of the ledger; its origins are the inference, then every answer that was weighed."""
+def _fresh(now: Now) -> Column:
+    """The answers that a row weighs: all on time, or those amiss that the batch has news of."""
+    new = F.filter(
+        F.col("used"),
+        lambda a: F.greatest(a["batch_id"], F.col("batch_id")) == now.batch_id,
+    )
+    return F.when(F.col("timing") == ON_TIME, F.col("used")).otherwise(new)
+
+
+def _origins() -> Column:
+    """Where a row comes from: the inference, then every answer that was weighed."""
     place = ("topic", "partition", "offset")
     own = F.array(F.struct(*(F.col(name) for name in place)))
-    theirs = F.transform(used, lambda a: F.struct(*(a[name].alias(name) for name in place)))
-    value = F.when(F.col("_w")["op"] != "RETRACT", F.col("_w")["value"])
-    return chosen.select(
-        "now",
-        "_was",
-        "inference_id",
-        "model_name",
-        "model_version",
-        "response_time",
-        state.alias("state"),
-        timing.alias("timing"),
-        value.alias("value"),
-        F.col("_w")["event_time"].alias("answered_at"),
-        F.concat(own, F.coalesce(theirs, F.array().cast(_ORIGINS))).alias("origins"),
+    theirs = F.transform(
+        F.col("used"), lambda a: F.struct(*(a[name].alias(name) for name in place))
     )
+    return F.concat(own, F.coalesce(theirs, F.array().cast(_ORIGINS)))
 
 
+_TIMINGS = (ON_TIME, LATE, OUTSIDE)
+_KEPT = (
+    *("inference_id", "model_name", "model_version", "response_time"),
+    *("batch_id", "topic", "partition", "offset", "_was"),
+)
 _ORIGINS = "array<struct<topic:string,partition:int,offset:bigint>>"

@@ -12,9 +12,8 @@ from processor.feedback.outcomes import KNOWN_BY, LATE, OUTSIDE, RETRACTED, Rule
 KNOWN, CENSORED, UNKNOWN = "known", "censored", "unknown"
 
 
-def latest(ledger: DataFrame) -> DataFrame:
-    """The last thing known of each inference: the ledger's columns, one row an inference."""
-    names = [name for name in ledger.columns if name != "inference_id"]
+def latest(ledger: DataFrame, *names: str) -> DataFrame:
+    """The last thing known of each inference: inference_id and the ledger's columns `names`."""
     last = F.max_by(F.struct(*names), F.col("batch_id")).alias("_last")
     said = ledger.where(F.col("timing").isin(*KNOWN_BY))
     return said.groupBy("inference_id").agg(last).select("inference_id", "_last.*")
@@ -23,9 +22,10 @@ def latest(ledger: DataFrame) -> DataFrame:
 def standing(
     inferences: DataFrame, ledger: DataFrame, rule: Rule, mark: datetime | None
 ) -> DataFrame:
-    """Inferences by where they stand: columns standing (known, censored, unknown, retracted,
-    and late, outside for those with such an answer, whatever else they are) and n.
+    """How many inferences stand where: columns standing and n.
 
+    Each is known, censored, unknown or retracted; `late` and `outside` count those with such an
+    answer, whatever else they are.
     `inferences`: inference_id, response_time, one row each; `mark` is the batch's watermark.
     """
     is_open = F.lit(True) if mark is None else rule.closes(F.col("response_time")) > F.lit(mark)
@@ -36,7 +36,7 @@ def standing(
         .when(is_open, CENSORED)
         .otherwise(UNKNOWN)
     )
-    known = latest(ledger).select("inference_id", "state")
+    known = latest(ledger, "state")
     counted = (
         inferences.join(known, "inference_id", "left")
         .select(stands.alias("standing"))

@@ -23,6 +23,7 @@ from processor.errors import Unavailable
 from processor.kafka.security import native
 
 KeyT = TypeVar("KeyT")
+_SLACK_SECONDS = 5.0  # the client's own deadline, which says why, comes before ours
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # as the client has it
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as the client has it
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
@@ -104,7 +105,7 @@ class Broker:
             )
         ).items():
             try:
-                described = future.result(self._seconds)
+                described = self._outcome(future)
             except KafkaException as error:
                 if error.args[0].code() in _OUTSIDE:
                     continue
@@ -144,9 +145,15 @@ class Broker:
 
     def _answer(self, future: Future[Any]) -> Any:  # noqa: ANN401  # as the client types it
         try:
-            return future.result(self._seconds)
-        except (KafkaException, TimeoutError) as error:
-            raise self._silent(str(error)) from error
+            return self._outcome(future)
+        except KafkaException as error:
+            raise self._silent(error.args[0].str()) from error
+
+    def _outcome(self, future: Future[Any]) -> Any:  # noqa: ANN401  # as the client types it
+        try:
+            return future.result(self._seconds + _SLACK_SECONDS)
+        except TimeoutError as error:
+            raise self._silent("no answer came") from error
 
     def _silent(self, why: str) -> Unavailable:
         return Unavailable(

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -23,7 +24,6 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from processor.avro.contracts import contract
 from processor.config import KafkaConfig, RegistryConfig, revealed
 from processor.errors import Unavailable
 from processor.kafka.offsets import END_OF_PARTITION
@@ -34,10 +34,14 @@ CE_ID = "ce_id"
 
 @dataclass(frozen=True)
 class Outgoing:
-    """An event to publish: `event_id` is the same however often it is sent."""
+    """An event to publish: `event_id` is the same however often it is sent.
+
+    `record` is the name of its contract, and `schema` that contract's text.
+    """
 
     event_id: str
     record: str
+    schema: str
     topic: str
     key: str
     body: Mapping[str, Any]
@@ -63,6 +67,7 @@ class Publisher:
         self._registry = registry
         self._source = source
         self._seconds = kafka.timeout.total_seconds()
+        self._serialisers: dict[str, AvroSerializer] = {}
 
     def already_sent(self, topic: str, after: Mapping[int, int]) -> dict[str, Receipt]:
         """What stands on `topic` beyond the offsets in `after` (by partition), by event id."""
@@ -97,9 +102,9 @@ class Publisher:
         receipts: list[Receipt] = []
         failures: list[str] = []
 
-        def confirmed(error: KafkaError | None, message: Message) -> None:
+        def confirmed(event: Outgoing, error: KafkaError | None, message: Message) -> None:
             if error is None:
-                receipts.append(_receipt_of(message))
+                receipts.append(_receipt(event.event_id, event.record, message))
             else:
                 failures.append(f"{message.topic()}: {error.str()}")
 
@@ -109,7 +114,7 @@ class Publisher:
                 key=event.key,
                 value=self._encoded(event),
                 headers=list(self._headers(event).items()),
-                on_delivery=confirmed,
+                on_delivery=partial(confirmed, event),
             )
         producer.flush()
         if failures:
@@ -119,17 +124,20 @@ class Publisher:
     def _encoded(self, event: Outgoing) -> bytes:
         context = SerializationContext(event.topic, MessageField.VALUE)
         try:
-            client = SchemaRegistryClient(
-                {"url": self._registry.url or "", **revealed(self._registry.properties)}
-            )
-            serialise = AvroSerializer(client, contract(event.record).text)
-            encoded: bytes = serialise(dict(event.body), context)
+            encoded = self._serialiser(event)(dict(event.body), context)
         except (httpx2.TransportError, SchemaRegistryError) as error:
             raise Unavailable(
                 f"the schema registry {self._registry.url} does not take {event.record}: {error}",
                 remedy="start the registry (`bfp local up`) or set registry.url, and try again",
             ) from error
-        return encoded
+        return encoded or b""
+
+    def _serialiser(self, event: Outgoing) -> AvroSerializer:
+        if event.record not in self._serialisers:
+            settings = {"url": self._registry.url or "", **revealed(self._registry.properties)}
+            client = SchemaRegistryClient(settings)
+            self._serialisers[event.record] = AvroSerializer(client, event.schema)
+        return self._serialisers[event.record]
 
     def _headers(self, event: Outgoing) -> dict[str, str]:
         """CloudEvents, binary mode."""
@@ -176,14 +184,15 @@ class Publisher:
 
 
 def _receipt_of(message: Message) -> Receipt:
+    """The receipt of a message as a consumer sees it; its id is empty if it names none."""
     headers = {key: _text(value) for key, value in dict(message.headers() or {}).items()}
-    return Receipt(
-        headers.get(CE_ID, ""),
-        headers.get("ce_type", "").rpartition(".")[2],
-        message.topic() or "",
-        message.partition() or 0,
-        message.offset() or 0,
-    )
+    record = headers.get("ce_type", "").rpartition(".")[2]
+    return _receipt(headers.get(CE_ID, ""), record, message)
+
+
+def _receipt(event_id: str, record: str, message: Message) -> Receipt:
+    place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+    return Receipt(event_id, record, *place)
 
 
 def _text(value: str | bytes | None) -> str:

@@ -1,4 +1,4 @@
-"""Counts that measurements are made of, by Spark: mergeable, so that nothing is read twice. Pure."""
+"""Counts that measurements are made of, by Spark: mergeable, so nothing is read twice. Pure."""
 
 from __future__ import annotations
 

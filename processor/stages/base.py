@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -24,13 +25,10 @@ class Context:
     run_id: str
     start_spark: Callable[[], SparkSession]
     say: Callable[[str], None]
-    started: bool = field(default=False, init=False)
 
     @cached_property
     def spark(self) -> SparkSession:
         """The session of this process."""
-        self.say("starting Spark")
-        self.started = True
         return self.start_spark()
 
     def frame(self, table: Table, batch: Batch) -> DataFrame:
@@ -86,7 +84,7 @@ class Writes:
         return f"{self.stage}/{table.name}"
 
 
-def watermarks(context: Context) -> dict[int, Any]:
+def watermarks(context: Context) -> dict[int, datetime]:
     """The watermark of each batch that has one."""
     rows = context.warehouse.rows(PROOFS, columns=["batch_id", "watermark"]).to_pylist()
     return {row["batch_id"]: row["watermark"] for row in rows if row["watermark"] is not None}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -17,7 +18,7 @@ from processor.stages.sources import answers, inferences
 from processor.stages.versions import build, recipes
 from processor.tables import DATASET_ROWS, DATASETS, OUTCOMES, PROOFS, TYPED, struct
 
-_MARKS = struct(batch_id=T.LongType(), mark=T.TimestampType(), before=T.TimestampType())
+_MARKS = struct(batch_id=T.LongType(), before=T.TimestampType())
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -35,6 +36,7 @@ def ledger(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
     said = context.frame(OUTCOMES, batch).where(
         (F.col("loop") == loop.loop) & (F.col("batch_id") < batch.id)
     )
+    reached = watermarks(context)
     changed = outcomes.changes(
         inferences(context, loop, batch).select(
             "inference_id",
@@ -45,7 +47,8 @@ def ledger(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
         ),
         answers(context, loop, batch),
         said.select("inference_id", "batch_id", "timing", "state", "value"),
-        _marks(context, batch),
+        _marks(context, reached, batch),
+        outcomes.Now(batch.id, reached.get(batch.id), reached.get(batch.id - 1)),
         rule_of(loop),
     )
     reward = F.when(F.col("state") == outcomes.POSITIVE, 1.0).when(
@@ -67,10 +70,9 @@ def rule_of(loop: LoopConfig) -> outcomes.Rule:
     return outcomes.Rule(told.metric, told.window, told.grace, told.positive, silence)
 
 
-def _marks(context: Context, batch: Batch) -> DataFrame:
-    """Each batch so far, its watermark, and the one before it."""
-    reached = watermarks(context)
-    rows = [(n, reached.get(n), reached.get(n - 1)) for n in range(1, batch.id + 1)]
+def _marks(context: Context, reached: Mapping[int, datetime], batch: Batch) -> DataFrame:
+    """Each batch so far, and the watermark of the one before it."""
+    rows = [(n, reached.get(n - 1)) for n in range(1, batch.id + 1)]
     return context.spark.createDataFrame(rows, _MARKS)
 
 

@@ -1,9 +1,8 @@
-"""The list of stages, and the runner: plan, then every stage whose tables are not yet written."""
+"""The list of stages, and the batch that a run would take through them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,8 +13,13 @@ from processor.kafka.offsets import Broker
 from processor.plugins import nearest
 from processor.stages import compile as compile_
 from processor.stages import decide, evaluate, measure, publish, report, snapshot, validate
-from processor.stages.base import Context, Stage
-from processor.tables import BATCHES, RUNS, Warehouse
+from processor.stages.base import Stage
+from processor.stages.measure import check_windows
+from processor.stages.publish import DATASET, TRIGGER
+from processor.stages.reference import reference
+from processor.stages.versions import recipes
+from processor.tables import BATCHES, RECORDS, Warehouse
+from processor.triggers.machine import rules_of
 from processor.version import code_version
 
 STAGES: tuple[Stage, ...] = (
@@ -46,6 +50,26 @@ def stage(name: str) -> Stage:
     if name not in found:
         raise ConfigError(f"unknown stage {name!r}", remedy=nearest(name, list(found)))
     return found[name]
+
+
+def subjects(config: Config) -> dict[str, str]:
+    """The record of each topic that this software reads or writes."""
+    read = {topic: RECORDS[table] for topic, table in config.topics.by_topic().items()}
+    outputs = config.outputs
+    return {**read, outputs.retraining_triggers: TRIGGER, outputs.datasets: DATASET}
+
+
+def preflight(config: Config) -> None:
+    """Finds what no run could get past before one is begun.
+
+    Raises:
+        ConfigError: a loop names a policy, format, rule, window or reference that is not there.
+    """
+    recipes(config)
+    for loop in config.loop.values():
+        rules_of(loop)
+        check_windows(loop)
+        reference(loop)
 
 
 def stored_batch(warehouse: Warehouse, batch_id: int) -> Batch:
@@ -123,67 +147,3 @@ def plan(warehouse: Warehouse, batch: Batch) -> None:
         for each in batch.ranges
     ]
     warehouse.append_once(BATCHES, rows, PLAN, batch.id)
-
-
-def run(
-    context: Context, planned: Planned, only: Sequence[Stage], after: Callable[[str], None]
-) -> None:
-    """Runs the pending stages among `only`, in the order of the list; `after` hears of each."""
-    if not planned.stored:
-        plan(context.warehouse, planned.batch)
-        after(PLAN)
-    for each in planned.pending:
-        if each in only:
-            _timed(context, planned.batch, each)
-            after(each.name)
-
-
-def _timed(context: Context, batch: Batch, each: Stage) -> None:
-    """Runs one stage and keeps what it cost, also when it fails."""
-    context.say(f"{each.name}: {each.summary}")
-    started, cpu = datetime.now(UTC), _cpu_seconds(context)
-    error: str | None = None
-    try:
-        each.run(context, batch)
-    except BaseException as raised:
-        error = f"{type(raised).__name__}: {str(raised).splitlines()[0] if str(raised) else ''}"
-        raise
-    finally:
-        rows, size = (0, 0) if error else _written(context.warehouse, each, batch.id)
-        context.warehouse.append(
-            RUNS,
-            [
-                {
-                    "batch_id": batch.id,
-                    "run_id": context.run_id,
-                    "stage": each.name,
-                    "started_at": started,
-                    "ended_at": datetime.now(UTC),
-                    "rows": rows,
-                    "bytes": size,
-                    "cpu_seconds": _cpu_seconds(context) - cpu,
-                    "outcome": "failed" if error else "done",
-                    "error": error,
-                }
-            ],
-        )
-
-
-def _written(warehouse: Warehouse, each: Stage, batch_id: int) -> tuple[int, int]:
-    counted = [warehouse.files(table, batch_id) for table in each.writes if table is not RUNS]
-    return sum(rows for rows, _ in counted), sum(size for _, size in counted)
-
-
-def _cpu_seconds(context: Context) -> float:
-    """CPU time of this process and of its JVM; executors on other machines are not in it."""
-    times = os.times()
-    return times.user + times.system + (jvm_cpu_seconds(context) if context.started else 0.0)
-
-
-def jvm_cpu_seconds(context: Context) -> float:
-    """CPU time that the driver's JVM has used, from its own management bean."""
-    jvm = context.spark.sparkContext._jvm  # noqa: SLF001  # the only way to the JVM
-    bean = jvm.java.lang.management.ManagementFactory.getOperatingSystemMXBean()
-    return float(bean.getProcessCpuTime()) / 1e9
-
-

@@ -125,6 +125,4 @@ def _account(context: Context, each: Range, rows: int) -> Proof:
     return Proof(each, rows, aborted=aborted, control=unseen)
 
 
-STAGE = Stage(
-    "snapshot", "land the ranges, prove them complete", (BATCHES,), (LOG, PROOFS), run
-)
+STAGE = Stage("snapshot", "land the ranges, prove them complete", (BATCHES,), (LOG, PROOFS), run)

@@ -23,12 +23,11 @@ def valid(context: Context, table: str, batch: Batch) -> DataFrame:
 
 def inferences(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
     """The loop's inferences that someone saw; `response_time` falls back to `event_time`."""
-    responded = F.coalesce("response_time", "event_time")
     return (
-        valid(context, "inferences", batch)
+        valid(context, "inferences", batch)  # first: without its session there are no columns
         .where(F.col("model_name") == loop.model)
         .where(F.col("role").isin(*CREDITED_ROLES) & (F.col("status") == "OK"))
-        .withColumn("response_time", responded)
+        .withColumn("response_time", F.coalesce("response_time", "event_time"))
     )
 
 
@@ -54,3 +53,11 @@ def value() -> Column:
     return F.coalesce(
         F.col("value_str"), F.col("value_bool").cast("string"), F.col("value_num").cast("string")
     )
+
+
+def sliced(context: Context, rows: DataFrame, batch: Batch) -> DataFrame:
+    """`rows` with `slices`: the protected attributes of their session, as last known."""
+    known = valid(context, "sessions", batch)
+    last = F.max_by("protected_attributes", F.struct("seq", "event_time", "batch_id", "offset"))
+    by_session = known.groupBy("session_id").agg(last.alias("slices"))
+    return rows.join(by_session, "session_id", "left")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import reduce
 from math import ceil
 from typing import Any, NamedTuple
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -61,11 +61,17 @@ def build(context: Context, batch: Batch, writes: Writes, sources: Iterable[Sour
 
     The rows are committed first; the commit to `datasets` is what makes a version visible.
     """
-    listed = list(sources)
-    if writes.pending(DATASET_ROWS):
-        _write_rows(context, batch, writes, listed)
-    if writes.pending(DATASETS):
-        writes.rows(DATASETS, [row for each in listed for row in _version(context, batch, each)])
+    if not writes.pending(DATASET_ROWS) and not writes.pending(DATASETS):
+        return
+    decided = [(each, _decided(context, batch, each).persist()) for each in sources]
+    try:
+        if writes.pending(DATASET_ROWS):
+            _write_rows(batch, writes, decided)
+        versions = [row for each, rows in decided for row in _version(context, batch, each, rows)]
+        writes.rows(DATASETS, versions)
+    finally:
+        for _, rows in decided:
+            rows.unpersist()
 
 
 def version_name(batch: Batch) -> str:
@@ -88,39 +94,32 @@ def _decided(context: Context, batch: Batch, source: Source) -> DataFrame:
     return supervised.decide(outcomes, keys, source.recipe)
 
 
-def _write_rows(context: Context, batch: Batch, writes: Writes, sources: list[Source]) -> None:
+def _write_rows(batch: Batch, writes: Writes, decided: list[tuple[Source, DataFrame]]) -> None:
     frames = [
-        _decided(context, batch, source)
-        .where(F.col("reason") == supervised.KEPT)
-        .select(
+        rows.where(F.col("reason") == supervised.KEPT).select(
             "*",
             F.lit(batch.id).alias("batch_id"),
             F.lit(source.recipe.config.name).alias("dataset"),
             F.lit(version_name(batch)).alias("version"),
         )
-        for source in sources
+        for source, rows in decided
     ]
-    if not frames:
+    if frames:
+        writes.frame(DATASET_ROWS, reduce(DataFrame.unionByName, frames))
+    else:
         writes.rows(DATASET_ROWS)
-        return
-    union = frames[0]
-    for frame in frames[1:]:
-        union = union.unionByName(frame)
-    writes.frame(DATASET_ROWS, union)
 
 
-def _version(context: Context, batch: Batch, source: Source) -> list[dict[str, Any]]:
+def _version(
+    context: Context, batch: Batch, source: Source, decided: DataFrame
+) -> list[dict[str, Any]]:
     """The row of `datasets` for this version; none where nothing became known."""
-    decided = _decided(context, batch, source).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        counts = {row["reason"]: row["count"] for row in decided.groupBy("reason").count().collect()}
-        kept = counts.pop(supervised.KEPT, 0)
-        if not kept:
-            return []
-        context.say(f"writing {source.recipe.config.name} {version_name(batch)}: {kept:,} rows")
-        return [_published(context, batch, source, decided, kept, counts)]
-    finally:
-        decided.unpersist()
+    counts = {row["reason"]: row["count"] for row in decided.groupBy("reason").count().collect()}
+    kept = counts.pop(supervised.KEPT, 0)
+    if not kept:
+        return []
+    context.say(f"writing {source.recipe.config.name} {version_name(batch)}: {kept:,} rows")
+    return [_published(context, batch, source, decided, kept, counts)]
 
 
 def _published(
@@ -133,10 +132,9 @@ def _published(
 ) -> dict[str, Any]:
     config = source.recipe.config
     said = inferences(context, source.loop, batch)
-    unique = first_by(said.drop("origin", "defects", "attempt"), "inference_id")
     numeric, categorical = supervised.feature_names(said)
     chosen = decided.where(F.col("reason") == supervised.KEPT)
-    rows = supervised.rows(chosen, unique, numeric, categorical)
+    rows = supervised.rows(chosen, said, numeric, categorical)
     store = Store(context.warehouse.uri(FOLDER, config.name, version_name(batch)))
     schema_json = rows.drop("split").schema.json()
     files = _files(rows, store, source.formats, kept)
@@ -170,14 +168,11 @@ def _published(
 def _files(rows: DataFrame, store: Store, forms: tuple[Format, ...], kept: int) -> list[File]:
     """Files whose bytes depend on the rows alone: fixed partitioning, fixed order."""
     store.begin()
-    parts = ceil(kept / ROWS_PER_FILE)
-    ordered = rows.repartition(parts * len(SPLITS), "split", "inference_id")
+    parts = rows.repartition(ceil(kept / ROWS_PER_FILE), "inference_id")
+    ordered = parts.sortWithinPartitions("split", "inference_id")
     found: list[File] = []
     for form in forms:
-        for name in SPLITS:
-            mine = ordered.where(F.col("split") == name).drop("split")
-            sized = mine.coalesce(parts).sortWithinPartitions("inference_id")
-            form.write(sized, f"{store.aside_uri}/_spark/{form.name}/split={name}")
+        form.write(ordered, f"{store.aside_uri}/_spark/{form.name}")
         found += store.collect(form, SPLITS)
     return found
 

@@ -8,8 +8,8 @@ from processor.datasets.formats.base import Format
 
 
 def write(rows: DataFrame, uri: str) -> None:
-    """One Parquet file for each partition."""
-    rows.write.option("compression", "zstd").mode("overwrite").parquet(uri)
+    """One Parquet file for each split of each partition."""
+    rows.write.partitionBy("split").option("compression", "zstd").mode("overwrite").parquet(uri)
 
 
 ENTRY = Format("parquet", ".parquet", write)

@@ -1,0 +1,57 @@
+# Two commands do everything, set-up included: `make demo` and `make test`.
+# Nothing is written outside this folder and the cache ($BFP_CACHE, else ~/.cache).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+PYTHON ?= python3
+BUILD := build
+UV := $(BUILD)/uv/bin/uv
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Who kills make kills what it runs; and temporary files stay in here.
+export BFP_WITH_PARENT := 1
+export TMPDIR := $(CURDIR)/$(BUILD)/tmp
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: $(READY) ## Run the whole loop on this machine: broker, registry, three batches, one training
+	@$(BIN)/bfp demo
+
+test: check ## Check everything, then run every test
+	@$(BIN)/pytest
+
+check: $(READY) ## Lint, types, imports, contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/bfp schema check
+
+bench: $(READY) ## Measure, side by side with the usual way
+	@$(BIN)/python benchmarks/run.py
+
+up: $(READY) ## Start a broker and a registry that stay
+	@$(BIN)/bfp local up
+
+down: $(READY) ## Stop them; their data stay
+	@$(BIN)/bfp local down
+
+$(READY): pyproject.toml uv.lock processor/local/jars.lock.json | $(UV)
+	@mkdir -p $(TMPDIR)
+	@echo "making the environment" >&2
+	@$(UV) sync --quiet --frozen
+	@$(BIN)/bfp local fetch >&2
+	@touch $@
+
+$(UV):
+	@echo "fetching uv" >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=" >&2; exit 2; }
+	@mkdir -p $(TMPDIR)
+	@$(PYTHON) -m venv $(BUILD)/uv && $(BUILD)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.PHONY: help demo test check bench up down

@@ -1,0 +1,1 @@
+"""Evaluation: a candidate against the baseline, on the same rows."""

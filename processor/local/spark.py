@@ -1,0 +1,44 @@
+"""Spark for a command: started when it is first asked for, stopped when the command ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+
+from pyspark.sql import SparkSession
+
+from processor.local import archive
+from processor.local.jars import ensure
+from processor.local.java import java
+from processor.local.places import cache_dir
+from processor.local.scratch import scratch
+from processor.session import session, submitted
+
+
+@contextmanager
+def on_demand(
+    settings: Mapping[str, str], say: Callable[[str], None]
+) -> Iterator[Callable[[], SparkSession]]:
+    """A function that gives the one session of the block, started when it is first called.
+
+    Raises, when called:
+        ConfigError: there is no Java, or one that Spark cannot run on.
+        Unavailable: the jars cannot be fetched, or the cache cannot be written.
+    """
+    with scratch() as aside:
+
+        @cache
+        def start() -> SparkSession:
+            say("starting Spark")
+            if submitted():
+                return session("bfp", extra=settings)
+            java()
+            jars = ensure("spark", cache_dir(), say)
+            return session("bfp", jars, settings, aside, archive.options())
+
+        try:
+            yield start
+        finally:
+            if start.cache_info().currsize:
+                start().stop()

@@ -1,0 +1,1 @@
+"""Measurements: how good models are and whether their inputs moved, from counts alone."""

@@ -1,0 +1,99 @@
+"""evaluate: candidates that answered the same requests as the baseline, row against row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from processor.batches import Batch
+from processor.config import LoopConfig
+from processor.evaluate.paired import PairedCounts
+from processor.evaluate.verdict import verdict
+from processor.feedback.outcomes import first_by
+from processor.feedback.standing import latest
+from processor.measure.counts import slices
+from processor.measurements import Measurement
+from processor.stages.base import Context, Stage, Writes
+from processor.stages.sources import inferences, sliced, valid
+from processor.tables import MEASUREMENTS, OUTCOMES, TYPED
+
+
+def run(context: Context, batch: Batch) -> None:
+    """Holds every candidate of which the batch brought predictions against the baseline."""
+    writes = Writes("evaluate", context, batch)
+    if not writes.pending(MEASUREMENTS):
+        return
+    found = [m for loop in context.config.loop.values() for m in _verdicts(context, loop, batch)]
+    writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(m)} for m in found])
+
+
+def _verdicts(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurement]:
+    if not _shadowed(context, loop, batch):
+        return []
+    counted: dict[tuple[str, str], dict[str, PairedCounts]] = {}
+    for row in _pairs(context, loop, batch).collect():
+        of = counted.setdefault((row["baseline"], row["candidate"]), {})
+        names = ("both_right", "only_baseline", "only_candidate", "both_wrong")
+        of[row["slice"]] = PairedCounts(*(row[name] for name in names))
+    return [
+        measurement
+        for (baseline, candidate), by_slice in sorted(counted.items())
+        for measurement in verdict(loop, baseline, candidate, by_slice)
+    ]
+
+
+def _shadowed(context: Context, loop: LoopConfig, batch: Batch) -> bool:
+    """Whether the batch brought predictions of a shadow; asked of Delta, without a JVM."""
+    where: list[tuple[str, str, Any]] = [
+        ("batch_id", "=", batch.id),
+        ("role", "=", "SHADOW"),
+        ("model_name", "=", loop.model),
+    ]
+    found = context.warehouse.rows(TYPED["inferences"], columns=["role"], where=where)
+    return bool(found.num_rows)
+
+
+def _pairs(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
+    """Rows that both models answered and whose truth is known: by versions and slice."""
+    truth = latest(context.frame(OUTCOMES, batch).where(F.col("loop") == loop.loop), "value")
+    labels = truth.where(F.col("value").isNotNull()).select(
+        "inference_id", F.col("value").alias("label")
+    )
+    shadows = valid(context, "inferences", batch).where(
+        (F.col("model_name") == loop.model)
+        & (F.col("role") == "SHADOW")
+        & (F.col("status") == "OK")
+    )
+    theirs = first_by(shadows.select(*_ANSWER, *_PLACE), "inference_id").select(
+        "request_id", F.col("model_version").alias("candidate"), F.col("pred_label").alias("guess")
+    )
+    mine = first_by(
+        inferences(context, loop, batch).select(*_ANSWER, "session_id", *_PLACE), "inference_id"
+    )
+    rows = (
+        sliced(context, mine, batch)
+        .join(labels, "inference_id")
+        .join(theirs.dropDuplicates(["request_id", "candidate"]), "request_id")
+        .select("*", F.explode(slices(loop.slices)).alias("slice"))
+    )
+    right, theirs_right = F.col("pred_label") == F.col("label"), F.col("guess") == F.col("label")
+    return rows.groupBy(F.col("model_version").alias("baseline"), "candidate", "slice").agg(
+        F.count_if(right & theirs_right).alias("both_right"),
+        F.count_if(right & ~theirs_right).alias("only_baseline"),
+        F.count_if(~right & theirs_right).alias("only_candidate"),
+        F.count_if(~right & ~theirs_right).alias("both_wrong"),
+    )
+
+
+_ANSWER = ("inference_id", "request_id", "model_version", "pred_label")
+_PLACE = ("batch_id", "topic", "partition", "offset")
+
+STAGE = Stage(
+    "evaluate",
+    "hold candidates against the baseline on the same rows",
+    (TYPED["inferences"], TYPED["sessions"], OUTCOMES),
+    (MEASUREMENTS,),
+    run,
+)

@@ -1,0 +1,200 @@
+"""measure: what is known, how good the models were, and whether their inputs have moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from processor.batches import Batch
+from processor.config import LoopConfig, parse_duration
+from processor.errors import ConfigError
+from processor.feedback.outcomes import first_by
+from processor.feedback.standing import KNOWN, latest, standing
+from processor.measure import counts
+from processor.measure.counts import Window
+from processor.measure.covariate import covariate_drift
+from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, profile_of
+from processor.measure.quality import QualityCounts, quality
+from processor.measurements import OVERALL, Measurement
+from processor.stages.base import Context, Stage, Writes, watermarks
+from processor.stages.compile import rule_of
+from processor.stages.reference import Reference, reference
+from processor.stages.sources import inferences, sliced
+from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
+
+BATCH_WINDOW = "batch"
+_PLACE = ("batch_id", "topic", "partition", "offset")
+
+
+def run(context: Context, batch: Batch) -> None:
+    """Measures every loop, and keeps the profiles that drift was found from."""
+    writes = Writes("measure", context, batch)
+    if not writes.pending(MEASUREMENTS) and not writes.pending(PROFILES):
+        return
+    found: list[Measurement] = []
+    kept: list[dict[str, Any]] = []
+    for loop in context.config.loop.values():
+        context.say(f"measuring {loop.loop}")
+        against = reference(loop)
+        found += [*_standings(context, loop, batch), *_quality(context, loop, batch, against)]
+        for version, profiles in _profiles(context, loop, batch, against).items():
+            kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
+            found += _drift(loop, version, against, profiles)
+    writes.rows(PROFILES, kept)
+    writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(m)} for m in found])
+
+
+def _standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurement]:
+    """How many inferences are known, too early to know, unknown for good, late or outside."""
+    said = first_by(
+        inferences(context, loop, batch).select("inference_id", "response_time", *_PLACE),
+        "inference_id",
+    )
+    ledger = context.frame(OUTCOMES, batch).where(F.col("loop") == loop.loop)
+    mark = watermarks(context).get(batch.id)
+    rows = {r["standing"]: r["n"] for r in standing(said, ledger, rule_of(loop), mark).collect()}
+    total = sum(rows.get(name, 0) for name in (KNOWN, "censored", "unknown", "retracted"))
+    names = (KNOWN, "censored", "unknown", "retracted", "late", "outside")
+    return [
+        Measurement(
+            loop=loop.loop,
+            model_name=loop.model,
+            model_version=OVERALL,
+            metric=f"outcomes.{name}",
+            slice=OVERALL,
+            window="all",
+            n=rows.get(name, 0),
+            value=rows.get(name, 0) / total if total else None,
+        )
+        for name in names
+    ]
+
+
+def _quality(
+    context: Context, loop: LoopConfig, batch: Batch, against: Reference | None
+) -> Iterator[Measurement]:
+    """Quality by model version, window and slice, beside the baseline's own."""
+    spans = {window.name: window for window in windows(loop, context, batch)}
+    known = _known(context, loop, batch)
+    rows = counts.quality(known, list(spans.values()), loop.slices, loop.outcome.positive)
+    before = against.accuracy(loop.slices) if against else {}
+    for row in sorted(rows.collect(), key=lambda r: (r["model_version"], r["window"], r["slice"])):
+        named = row.asDict()
+        version, span, part = (named.pop(n) for n in ("model_version", "window", "slice"))
+        yield from quality(
+            QualityCounts(**named),
+            loop=loop,
+            model_version=version,
+            slice_name=part,
+            window=spans[span],
+            reference=against.model_version if against else None,
+            reference_accuracy=before.get(part),
+        )
+
+
+def _known(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
+    """What is known as of the batch, beside what was predicted, to whom."""
+    ledger = context.frame(OUTCOMES, batch).where(F.col("loop") == loop.loop)
+    truth = latest(ledger, "value", "batch_id")
+    labels = truth.where(F.col("value").isNotNull()).select(
+        "inference_id",
+        F.col("value").alias("label"),
+        (F.col("batch_id") == batch.id).alias("is_new"),
+    )
+    wanted = ("inference_id", "session_id", "model_version", "response_time", "pred_label")
+    said = inferences(context, loop, batch).select(*wanted, "class_probs", *_PLACE)
+    return sliced(context, first_by(said, "inference_id").join(labels, "inference_id"), batch)
+
+
+def check_windows(loop: LoopConfig) -> dict[str, timedelta | None]:
+    """The span of each window of a loop, None for `batch`; raises ConfigError for any other."""
+    spans = {name: parse_duration(name) for name in loop.windows if name != BATCH_WINDOW}
+    for name, span in spans.items():
+        if not isinstance(span, timedelta):
+            raise ConfigError(
+                f"the loop {loop.loop!r} has no window {name!r}",
+                remedy="write `batch` or a span such as 30d",
+            )
+    return {name: spans.get(name) for name in loop.windows}  # type: ignore[misc]  # checked above
+
+
+def windows(loop: LoopConfig, context: Context, batch: Batch) -> list[Window]:
+    """The loop's windows as of the batch: `batch`, and rolling ones that end at its watermark."""
+    mark = watermarks(context).get(batch.id)
+    found: list[Window] = []
+    for name, span in check_windows(loop).items():
+        if span is None:
+            found.append(Window(name, None, None))
+        elif mark is not None:
+            found.append(Window(name, mark - span, mark))
+    return found
+
+
+def _profiles(
+    context: Context, loop: LoopConfig, batch: Batch, against: Reference | None
+) -> dict[str, dict[str, Profile]]:
+    """Counts of every feature that the batch brought, by model version and feature."""
+    news = inferences(context, loop, batch).where(F.col("batch_id") == batch.id)
+    edges = {n: edges_of(v) for n, v in against.numeric().items()} if against else {}
+    totals = {
+        r["model_version"]: r["count"] for r in news.groupBy("model_version").count().collect()
+    }
+    counted: dict[tuple[str, str, str], dict[str, int]] = {}
+    frames = [(CATEGORICAL, counts.categories(news))]
+    if edges:
+        frames.append((NUMERIC, counts.bins(news, edges)))
+    for kind, frame in frames:
+        for row in frame.collect():
+            of = counted.setdefault((row["model_version"], row["feature"], kind), {})
+            of[row["bin"]] = row["n"]
+    found: dict[str, dict[str, Profile]] = {}
+    for (version, feature, kind), bins in sorted(counted.items()):
+        total = totals[version]
+        found.setdefault(version, {})[feature] = Profile(
+            feature, kind, bins, total - sum(bins.values()), total, edges.get(feature, ())
+        )
+    return found
+
+
+def _drift(
+    loop: LoopConfig,
+    version: str,
+    against: Reference | None,
+    profiles: dict[str, Profile],
+) -> list[Measurement]:
+    if against is None:
+        return []
+    before = {
+        **{n: profile_of(n, v) for n, v in against.numeric().items()},
+        **{n: profile_of(n, v) for n, v in against.categorical().items()},
+    }
+    return list(covariate_drift(loop, version, against.model_version, before, profiles))
+
+
+def _profile_row(loop: LoopConfig, batch: Batch, version: str, profile: Profile) -> dict[str, Any]:
+    return {
+        "batch_id": batch.id,
+        "loop": loop.loop,
+        "model_name": loop.model,
+        "model_version": version,
+        "slice": OVERALL,
+        "feature": profile.feature,
+        "kind": profile.kind,
+        "n": profile.n,
+        "missing": profile.missing,
+        "edges": list(profile.edges),
+        "counts": sorted(profile.counts.items()),
+    }
+
+
+STAGE = Stage(
+    "measure",
+    "quality, drift, and what is not known yet",
+    (TYPED["inferences"], TYPED["sessions"], OUTCOMES, PROOFS),
+    (PROFILES, MEASUREMENTS),
+    run,
+)

@@ -1,0 +1,126 @@
+"""publish: decisions to fire and new dataset versions become events, each sent once."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from processor.avro.contracts import contract
+from processor.batches import Batch
+from processor.kafka.producer import Outgoing, Publisher, Receipt
+from processor.stages.base import Context, Stage, Writes, ranges_of
+from processor.tables import BATCHES, DATASETS, DECISIONS, RECEIPTS
+
+TRIGGER, DATASET = "RetrainingTrigger", "DatasetPublished"
+SOURCE = "/batch-feedback-processor"
+_NAMESPACE = uuid.UUID("8f3a1c52-7f0e-5d0b-9a55-0c6f6a0d9b1e")
+
+
+def run(context: Context, batch: Batch) -> None:
+    """Sends what has no receipt yet: decisions and versions are in Delta, so nothing is lost.
+
+    A crash between sending and the receipts leaves events without one; their ids are looked for
+    on the topic first, so that they are not sent again.
+    """
+    writes = Writes("publish", context, batch)
+    if not writes.pending(RECEIPTS):
+        return
+    receipts = context.rows(RECEIPTS, batch)
+    have = {row["event_id"] for row in receipts}
+    due = [event for event in _events(context, batch) if event.event_id not in have]
+    fresh = _delivered(context, due, receipts) if due else ()
+    writes.rows(RECEIPTS, [{"batch_id": batch.id, **vars(receipt)} for receipt in fresh])
+
+
+def _delivered(
+    context: Context, due: list[Outgoing], receipts: Iterable[Mapping[str, Any]]
+) -> tuple[Receipt, ...]:
+    config = context.config
+    publisher = Publisher(config.kafka, config.registry, SOURCE)
+    sent: dict[str, Receipt] = {}
+    for topic in sorted({event.topic for event in due}):
+        ends: dict[int, int] = {}
+        for row in receipts:
+            if row["topic"] == topic:
+                ends[row["partition"]] = max(row["offset"], ends.get(row["partition"], -1))
+        sent |= publisher.already_sent(topic, ends)
+    missing = [event for event in due if event.event_id not in sent]
+    context.say(f"publishing {len(missing)} events")
+    return (*(sent[e.event_id] for e in due if e.event_id in sent), *publisher.send(missing))
+
+
+def _events(context: Context, batch: Batch) -> Iterator[Outgoing]:
+    versions = context.rows(DATASETS, batch)
+    outputs = context.config.outputs
+    for row in versions:
+        yield _outgoing(DATASET, outputs.datasets, row["dataset"], _dataset(context, row), row)
+    for row in context.rows(DECISIONS, batch):
+        if row["state"] == "FIRED":
+            body = _trigger(row, versions)
+            yield _outgoing(TRIGGER, outputs.retraining_triggers, row["model_name"], body, row)
+
+
+def _outgoing(
+    record: str, topic: str, key: str, body: dict[str, Any], row: Mapping[str, Any]
+) -> Outgoing:
+    when = row.get("decided_at") or row["created_at"]
+    head = {
+        "event_time": when,
+        "source": SOURCE,
+        "tenant": "default",
+        "subject_key": None,
+        "training_allowed": True,
+        "tags": {},
+    }
+    schema = contract(record).text
+    return Outgoing(body["event_id"], record, schema, topic, key, {**head, **body}, when)
+
+
+def _dataset(context: Context, row: Mapping[str, Any]) -> dict[str, Any]:
+    copied = (
+        *("dataset", "version", "parent_version", "kind", "formats", "uri", "manifest_uri"),
+        *("content_sha256", "schema_json", "row_count", "splits", "batch_id", "code_version"),
+        *("config_hash", "seed", "run_id"),
+    )
+    wanted = ("topic", "topic_id", "partition", "start_offset", "end_offset")
+    sources = [{n: r[n] for n in wanted} for r in ranges_of(context.warehouse, row["batch_id"])]
+    name = f"dataset|{row['dataset']}|{row['version']}|{row['content_sha256']}"
+    return {
+        **{name: row[name] for name in copied},
+        "event_id": str(uuid.uuid5(_NAMESPACE, name)),
+        "sources": sources,
+        "dropped": dict(row["dropped"]),
+        "quality": dict(row["quality"]),
+    }
+
+
+def _trigger(row: Mapping[str, Any], versions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    mine = [v for v in versions if v["loop"] == row["loop"] and v["batch_id"] <= row["batch_id"]]
+    newest = max(mine, key=lambda v: (v["batch_id"], v["dataset"]), default=None)
+    copied = (
+        *("trigger_id", "dedupe_key", "loop", "rule", "rule_hash", "state", "action"),
+        *("model_name", "baseline_version", "batch_id", "window_start", "window_end"),
+        *("consecutive", "cooldown_until", "evidence"),
+    )
+    return {
+        **{name: row[name] for name in copied},
+        "event_id": row["trigger_id"],
+        "reason": row["cause"],
+        "dataset": newest and newest["dataset"],
+        "dataset_version": newest and newest["version"],
+        "dataset_uri": newest and newest["uri"],
+        "explanation": row["reason"],
+        "run_id": row["run_id"],
+        "params": {"datasets": json.dumps([[v["dataset"], v["version"]] for v in mine])},
+    }
+
+
+STAGE = Stage(
+    "publish",
+    "send triggers and dataset announcements, keep receipts",
+    (BATCHES, DECISIONS, DATASETS, RECEIPTS),
+    (RECEIPTS,),
+    run,
+)

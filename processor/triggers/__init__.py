@@ -1,0 +1,1 @@
+"""Whether to retrain: rules that judge facts, and the states that their verdicts go through."""

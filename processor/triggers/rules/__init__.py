@@ -1,0 +1,1 @@
+"""Trigger rules, one file each."""

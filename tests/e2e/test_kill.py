@@ -1,0 +1,121 @@
+"""A job that is killed after each commit and run again ends where an undisturbed one ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+
+from processor.stages.pipeline import PLAN, STAGES
+from tests.e2e.job import committed, kill_when, run
+from tests.e2e.sameness import names, same
+from tests.e2e.tables import arrow
+from tests.e2e.world import DATASETS, TRIGGERS, Site, World
+
+NOTHING_NEW_SECONDS = 5.0  # on a machine that does other things too
+ATTEMPTS = 10
+ENDS = tuple((each.writes[-1].name, each.writer(each.writes[-1])) for each in STAGES)
+INSIDE = (("log", "snapshot/log"), ("dataset_rows", "compile/dataset_rows"))
+"""Commits in the middle of a stage: landed and not proven, chosen and not published."""
+
+
+def points() -> list[tuple[str, str]]:
+    """Table and writer of every commit after which the job is killed, in their order."""
+    order = [each.writer(table) for each in STAGES for table in each.writes]
+    inner = sorted({*ENDS, *INSIDE}, key=lambda point: order.index(point[1]))
+    return [("batches", PLAN), *inner]
+
+
+@pytest.fixture(scope="module")
+def killed(world: World) -> Site:
+    """A warehouse that was filled by runs of which each was killed after one more commit."""
+    site = world.site("killed")
+    for table, writer in points():
+        there = partial(committed, site.warehouse, table, writer)
+        assert not there(), f"the kill before came after the commit of {writer}"
+        kill_when(site.config, there)
+    return site
+
+
+def test_killed_after_each_stage_the_tables_are_the_same(killed: Site, undisturbed: Site) -> None:
+    done = run(killed.config)
+    assert done.returncode == 0, done.stderr
+    assert {table for table, _ in ENDS} < names(killed)
+    same(killed, undisturbed)
+    assert not list(killed.warehouse.glob("dataset_files/*/*.part"))
+
+
+def test_killed_after_each_stage_there_is_one_event_each(
+    world: World, killed: Site, undisturbed: Site
+) -> None:
+    for site in (killed, undisturbed):
+        one_of_each(world, site)
+
+
+def one_of_each(world: World, site: Site) -> None:
+    """One trigger and one announcement, as the tables have them, with registered schemas."""
+    (version,) = arrow(site.warehouse / "datasets").to_pylist()
+    (fired,) = (
+        row for row in arrow(site.warehouse / "decisions").to_pylist() if row["state"] == "FIRED"
+    )
+    (trigger,) = world.read(site.outputs[TRIGGERS])
+    (announced,) = world.read(site.outputs[DATASETS])
+    assert trigger["trigger_id"] == trigger["event_id"] == fired["trigger_id"]
+    assert (trigger["reason"], trigger["state"]) == ("VOLUME", "FIRED")
+    assert trigger["dataset_uri"] == version["uri"]
+    same_names = ("dataset", "version", "content_sha256", "row_count", "manifest_uri")
+    assert {n: announced[n] for n in same_names} == {n: version[n] for n in same_names}
+    receipts = arrow(site.warehouse / "receipts").to_pylist()
+    assert {row["event_id"] for row in receipts} == {trigger["event_id"], announced["event_id"]}
+    registry = SchemaRegistryClient({"url": world.stack.registry_url})
+    subjects = set(registry.get_subjects())
+    assert {f"{topic}-value" for topic in site.outputs.values()} <= subjects
+
+
+def test_with_nothing_new_a_run_says_so_and_needs_no_java(
+    undisturbed: Site, tmp_path: Path
+) -> None:
+    before = arrow(undisturbed.warehouse / "runs").num_rows
+    start = time.monotonic()
+    done = run(undisturbed.config, environment={"JAVA_HOME": str(tmp_path), "PATH": str(tmp_path)})
+    took = time.monotonic() - start
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"batch": None, "outcome": "nothing new", "stages": []}
+    assert took < NOTHING_NEW_SECONDS
+    assert arrow(undisturbed.warehouse / "runs").num_rows == before
+
+
+def test_killed_between_sending_and_the_receipt_there_is_still_one_event(
+    world: World, undisturbed: Site
+) -> None:
+    for number in range(ATTEMPTS):
+        site = unpublished(world, undisturbed, f"unpublished{number}")
+        consumer = world.consumer(site.outputs[TRIGGERS])
+
+        def arrived() -> bool:
+            message = consumer.poll(0)  # noqa: B023  # called in this round only
+            return message is not None and message.error() is None
+
+        kill_when(site.config, arrived, "--stage", "publish")
+        consumer.close()
+        if not committed(site.warehouse, "receipts", "publish/receipts"):
+            break
+    else:
+        pytest.fail(f"in {ATTEMPTS} attempts the receipts were always faster than the kill")
+    again = run(site.config, "--stage", "publish")
+    assert again.returncode == 0, again.stderr
+    assert "publishing 0 events" in again.stderr
+    one_of_each(world, site)
+
+
+def unpublished(world: World, like: Site, name: str) -> Site:
+    """A copy of a finished warehouse, as it was before it published."""
+    site = world.site(name)
+    shutil.copytree(like.warehouse, site.warehouse, dirs_exist_ok=True)
+    shutil.rmtree(site.warehouse / "receipts")
+    return site

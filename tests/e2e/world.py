@@ -1,0 +1,120 @@
+"""A small world on topics of its own, and warehouses that are filled from it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from processor.config import Topics, load
+from processor.local.stack import Stack
+from processor.simulate.census import new_year, reference
+from processor.simulate.produce import Sender
+from processor.simulate.timeline import Timeline
+from processor.simulate.topics import create_topics
+
+ROOT = Path(__file__).parents[2]
+PERSONS, SEED, YEAR = 400, 11, 2016
+NEW_ROWS = 100  # of the volume rule: fewer than become known, so that it fires
+SECONDS = 20.0
+TRIGGERS, DATASETS = "retraining_triggers", "datasets"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One warehouse with its configuration and its own output topics, all on the same inputs."""
+
+    home: Path
+    outputs: dict[str, str]
+
+    @property
+    def config(self) -> Path:
+        return self.home / "bfp.yaml"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.home / "warehouse"
+
+
+@dataclass(frozen=True)
+class World:
+    """What was produced once; `home` holds the sites."""
+
+    stack: Stack
+    home: Path
+    mark: str
+
+    @classmethod
+    def produced(cls, stack: Stack, home: Path) -> World:
+        """A year of a few persons, on topics that nobody else reads."""
+        world = cls(stack, home, uuid.uuid4().hex[:8])
+        census = pq.read_table(ROOT / "data" / "employment_ma.parquet")
+        pq.write_table(reference(census), home / "reference.parquet")
+        config = load(world.site("producer").config)
+        timeline = Timeline.of(census, (YEAR,), SEED, PERSONS)
+        sender = Sender(config.kafka, config.registry, config.topics)
+        sender.send(timeline.between(new_year(YEAR), new_year(YEAR + 1)))
+        return world
+
+    def site(self, name: str) -> Site:
+        """An empty warehouse; its output topics are there."""
+        names = (TRIGGERS, DATASETS)
+        site = Site(self.home / name, {out: f"{self.mark}.{name}.{out}" for out in names})
+        (site.home / "loops").mkdir(parents=True)
+        loop = yaml.safe_load((ROOT / "conf/loops/employment.yaml").read_text())
+        loop["reference"]["path"] = str(self.home / "reference.parquet")
+        (volume,) = (rule for rule in loop["rules"] if rule["rule"] == "volume")
+        volume["new_rows"] = NEW_ROWS
+        (site.home / "loops" / "employment.yaml").write_text(yaml.safe_dump(loop))
+        site.config.write_text(yaml.safe_dump(self._told(site)))
+        config = load(site.config)
+        create_topics(config.kafka, config.topics, config.outputs)
+        return site
+
+    def _told(self, site: Site) -> dict[str, Any]:
+        return {
+            **{name: name for name in ("warehouse", "report", "loops")},
+            "kafka": {"bootstrap_servers": self.stack.bootstrap_servers},
+            "registry": {"url": self.stack.registry_url},
+            "topics": {
+                table: f"{self.mark}.{topic}" for table, topic in Topics().model_dump().items()
+            },
+            "outputs": site.outputs,
+        }
+
+    def consumer(self, topic: str) -> Consumer:
+        """A plain consumer that reads the topic's one partition from its beginning."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.stack.bootstrap_servers,
+                "group.id": uuid.uuid4().hex,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+            }
+        )
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        return consumer
+
+    def read(self, topic: str) -> list[dict[str, Any]]:
+        """Every event on the topic, decoded with the schema that its producer registered."""
+        registry = SchemaRegistryClient({"url": self.stack.registry_url})
+        decode = AvroDeserializer(registry)
+        consumer = self.consumer(topic)
+        found: list[dict[str, Any]] = []
+        while True:
+            message = consumer.poll(SECONDS)
+            assert message is not None, topic
+            if (error := message.error()) is not None:
+                assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
+                consumer.close()
+                return found
+            body: Any = decode(message.value(), SerializationContext(topic, MessageField.VALUE))
+            found.append(body)

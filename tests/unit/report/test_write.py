@@ -1,0 +1,61 @@
+"""Writing is atomic: the old report, or the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from processor.config import LoopConfig
+from processor.errors import Unavailable
+from processor.report.document import document
+from processor.report.page import page
+from processor.report.write import write
+
+Tables = dict[str, list[dict[str, Any]]]
+SCRIPT = "<script>alert('x')</script>"
+
+
+def test_written_files_are_the_document_and_its_page(tmp_path: Path, told: dict[str, Any]) -> None:
+    made = told
+    folder = tmp_path / "new" / "report"
+    assert write(folder, made) == folder / "index.html"
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8")) == made
+    assert (folder / "index.html").read_text(encoding="utf-8") == page(made)
+    names = ["index.html", "metrics.prom", "report.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    before = [(folder / name).read_bytes() for name in names]
+    write(folder, made)
+    assert before == [(folder / name).read_bytes() for name in names]
+
+
+def test_a_write_that_fails_leaves_the_old_report(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tables: Tables,
+    loop: LoopConfig,
+    told: dict[str, Any],
+) -> None:
+    write(tmp_path, document(tables, 2, [loop]))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    calls = []
+
+    def full(number: int) -> None:
+        calls.append(number)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Unavailable, match="No space left") as raised:
+        write(tmp_path, told)
+    assert "`report`" in raised.value.remedy
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_is_unavailable(tmp_path: Path, told: dict[str, Any]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        write(tmp_path / "file" / "report", told)

@@ -1,0 +1,303 @@
+"""The command line: how it ends, what it says, and what it starts, with no JVM and no broker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+
+from processor import cli
+from processor.avro import contracts
+from processor.lock import held
+from processor.version import VERSION
+
+NOBODY = "127.0.0.1:1"
+COMMANDS = {"demo", "doctor", "local", "plan", "report", "run", "schema", "status"}
+LOOP = """
+loop: employment
+model: classifier
+outcome: {metric: employed, from: ground_truth, window: 14d}
+rules: [{rule: volume, new_rows: 10}]
+"""
+OWN = f"""
+loops: loops
+warehouse: warehouse
+report: report
+kafka: {{bootstrap_servers: "{NOBODY}", timeout: 0.3}}
+registry: {{url: "http://{NOBODY}"}}
+"""
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401  # any document
+        """The one JSON document on stdout; fails where there is none, or more."""
+        return json.loads(self.out)
+
+
+Bfp = Callable[..., Ended]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configuration whose broker and registry are not there."""
+    (tmp_path / "loops").mkdir()
+    (tmp_path / "loops" / "a.yaml").write_text(LOOP, encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(OWN, encoding="utf-8")
+    monkeypatch.setenv("BFP_CONFIG", str(tmp_path / "own.yaml"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def bfp(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfp:
+    """Runs the command in this process, which need not import everything anew each time."""
+    monkeypatch.setattr(cli, "end_with_parent", lambda: None)
+
+    def run(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["bfp", *words])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        assert isinstance(code, int)
+        return Ended(code, *capsys.readouterr())
+
+    return run
+
+
+def python(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=home, timeout=60
+    )
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy(home: Path) -> None:
+    said = python("-X", "importtime", "-m", "processor", "--help", home=home)
+    listed = {line.split()[0] for line in said.stdout.splitlines() if line.startswith("  ")}
+    assert said.returncode == 0
+    assert listed >= COMMANDS == set(cli.bfp.list_commands(click.Context(cli.bfp)))
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in said.stderr.splitlines()}
+    assert "processor" in imported
+    heavy = {"pyspark", "confluent_kafka", "deltalake", "pyarrow", "numpy", "pydantic", "fastavro"}
+    assert not imported & heavy
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_help_of_its_own(bfp: Bfp, name: str) -> None:
+    ended = bfp(name, "--help")
+    assert ended.code == 0
+    assert f"bfp {name}" in ended.out
+
+
+def test_the_version(bfp: Bfp) -> None:
+    assert bfp("--version").out == f"bfp, version {VERSION}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (["statsu"], "did you mean 'status'?"),
+        (["schema", "chekc"], "'check'"),
+        (["status", "--lopp", "x"], "--loop"),
+        (["status", "--set", "kafak.timeout=1s"], "did you mean 'kafka'?"),
+        (["status", "--set", "kafka.tiemout=1s"], "did you mean 'timeout'?"),
+        (["status", "--loop", "employmnt"], "did you mean 'employment'?"),
+        (["run", "--stage", "snapshto"], "did you mean 'snapshot'?"),
+        (["status", "--set", "warehouse"], "write --set KEY=VALUE"),
+        (["status", "--config", "none.yaml"], "none.yaml"),
+        (["report"], "`bfp run` makes the first"),
+        (["report", "--batch", "0"], "--batch"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_what_was_meant(
+    bfp: Bfp, words: list[str], nearest: str
+) -> None:
+    ended = bfp(*words)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert nearest in ended.err
+    assert "Traceback" not in ended.err
+    told = bfp(*words, "--json")
+    assert (told.code, told.document["exit_code"], told.document["retryable"]) == (2, 2, False)
+    assert nearest in told.document["what"] + told.document["remedy"]
+
+
+def jdk(home: Path, version: str) -> Path:
+    """A folder that looks like a JDK, with nothing in it that could start."""
+    (home / "jdk" / "bin").mkdir(parents=True)
+    (home / "jdk" / "bin" / "java").touch(mode=0o755)
+    (home / "jdk" / "release").write_text(f'JAVA_VERSION="{version}"\n', encoding="utf-8")
+    return home / "jdk"
+
+
+def refused_java(bfp: Bfp, said: str) -> None:
+    """Both who starts a JVM and who looks for one end with 2 and one sentence."""
+    up = bfp("local", "up", "--home", "services")
+    assert up.code == 2
+    (sentence,) = [line for line in up.err.splitlines() if line.startswith("error:")]
+    assert said in sentence
+    assert "Traceback" not in up.err
+    looked = bfp("doctor", "--json")
+    assert looked.code == 2
+    (found,) = [check for check in looked.document if check["name"] == "java"]
+    assert (found["ok"], found["exit_code"]) == (False, 2)
+    assert said in found["found"]
+    assert "OpenJDK 17" in found["remedy"]
+
+
+def test_no_java(bfp: Bfp, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(home))
+    refused_java(bfp, "no Java is installed")
+
+
+def test_java_home_that_leads_nowhere(bfp: Bfp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    refused_java(bfp, "JAVA_HOME is /nowhere")
+
+
+@pytest.mark.parametrize(("version", "major"), [("11.0.2", 11), ("1.8.0_292", 8), ("25", 25)])
+def test_java_that_spark_cannot_run_on(
+    bfp: Bfp, home: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(jdk(home, version)))
+    refused_java(bfp, f"is Java {major}, and Spark needs 17 or 21")
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "doctor"])
+def test_an_absent_broker_ends_with_75_and_nothing_is_planned(
+    bfp: Bfp, home: Path, command: str
+) -> None:
+    ended = bfp(command)
+    assert ended.code == 75
+    assert f"Kafka at {NOBODY} does not answer" in ended.out + ended.err
+    assert "Traceback" not in ended.err
+    assert {path.name for path in home.rglob("warehouse/*")} <= {".bfp.lock"}
+
+
+def test_an_absent_registry_ends_with_75_and_its_address(bfp: Bfp) -> None:
+    ended = bfp("schema", "register", "--json")
+    assert (ended.code, ended.document["retryable"]) == (75, True)
+    assert f"http://{NOBODY}" in ended.document["what"]
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_warehouse_that_cannot_be_written_ends_with_75(
+    bfp: Bfp, home: Path, command: str
+) -> None:
+    (home / "file").write_text("", encoding="utf-8")
+    ended = bfp(command, "--set", "warehouse=file/warehouse")
+    assert ended.code == 75
+    assert f"the warehouse {home / 'file' / 'warehouse'} cannot be written" in (
+        ended.out + ended.err
+    )
+
+
+def test_a_warehouse_that_another_run_holds_ends_with_5(bfp: Bfp, home: Path) -> None:
+    with held(str(home / "warehouse")):
+        ended = bfp("run", "--json")
+    assert ended.code == 5
+    assert (ended.document["error"], ended.document["retryable"]) == ("BatchHeld", True)
+
+
+def test_schema_check_passes_what_may_be_released(bfp: Bfp) -> None:
+    assert bfp("schema", "check", "--json").document == {"findings": []}
+    assert bfp("schema", "check").out == "every contract is compatible\n"
+
+
+def test_schema_check_ends_with_3_on_a_contract_that_breaks_a_producer(
+    bfp: Bfp, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for record in contracts.records():
+        old = contracts.contract(record).schema
+        if record == "GroundTruth":
+            next(f for f in old["fields"] if f["name"] == "metric")["type"] = "long"
+        (home / "shipped" / record).mkdir(parents=True)
+        text = json.dumps(old)
+        (home / "shipped" / record / "1.avsc").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(contracts, "SHIPPED", home / "shipped")
+    ended = bfp("schema", "check", "--json")
+    assert (ended.code, ended.document["error"]) == (3, "DataRefused")
+    assert "GroundTruth 1 (backward)" in ended.document["what"]
+    assert "ErasureRequest" not in ended.document["what"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["status"], 0),
+        (["schema", "check"], 0),
+        (["local", "status"], 0),
+        (["local", "down"], 0),
+        (["doctor"], 75),
+        (["plan"], 75),
+        (["run"], 75),
+        (["schema", "register"], 75),
+        (["report"], 2),
+        (["demo", "--persons", "0"], 2),
+        (["no-such-command"], 2),
+    ],
+)
+def test_json_is_one_document_however_a_command_ends(bfp: Bfp, words: list[str], code: int) -> None:
+    ended = bfp(*words, "--json")
+    assert ended.code == code
+    assert ended.document
+
+
+def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
+    assert bfp("status", "--json").document == {
+        "warehouse": str(home / "warehouse"),
+        "last_batch": None,
+        "pending_stages": [],
+        "batches": [],
+    }
+    assert "no batch yet" in bfp("status").out
+    assert not (home / "warehouse").exists()
+
+
+def test_a_bug_ends_with_70_and_keeps_its_traceback(
+    bfp: Bfp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    bfp("status")
+    monkeypatch.setattr("processor.cli.status.config_of", broken)
+    ended = bfp("status")
+    assert (ended.code, ended.out) == (70, "")
+    assert "ZeroDivisionError: planted" in ended.err
+    assert "please report it" in ended.err
+    told = bfp("status", "--json")
+    assert (told.code, told.document["what"]) == (70, "planted")
+
+
+def test_an_interrupt_is_no_bug(bfp: Bfp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    bfp("status")
+    monkeypatch.setattr("processor.cli.status.config_of", interrupted)
+    ended = bfp("status")
+    assert ended.code == 130
+    assert "run again" in ended.err
+
+
+def test_the_module_is_the_command(home: Path) -> None:
+    said = python("-m", "processor", "status", "--loop", "employmnt", "--json", home=home)
+    assert said.returncode == 2
+    assert json.loads(said.stdout)["remedy"] == "did you mean 'employment'?"

@@ -1,0 +1,267 @@
+"""Configuration: what wins, what is refused, and what is said about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from processor import config as module
+from processor.config import Config, Secret, load, parse_duration, revealed
+from processor.errors import ConfigError
+from processor.resources import resource
+
+LOOP = """
+loop: {name}
+model: classifier
+outcome: {{metric: employed, from: ground_truth, window: 14d}}
+rules: [{{rule: volume, new_rows: 10}}]
+"""
+NOWHERE: dict[str, str] = {}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "loops").mkdir()
+    (tmp_path / "loops" / "a.yaml").write_text(LOOP.format(name="a"), encoding="utf-8")
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "own.yaml"
+    path.write_text("loops: loops\n" + text, encoding="utf-8")
+    return path
+
+
+def loaded(folder: Path, text: str = "", *flags: str, **environment: str) -> Config:
+    return load(written(folder, text), flags, {**NOWHERE, **environment})
+
+
+def test_each_layer_wins_over_those_before_it_key_by_key(folder: Path) -> None:
+    name = "BFP__KAFKA__BOOTSTRAP_SERVERS"
+    default = loaded(folder)
+    assert default.kafka.bootstrap_servers == "localhost:9092"
+    text = "kafka: {bootstrap_servers: file:1, properties: {client.id: bfp}}"
+    flag = "kafka.bootstrap_servers=flag:1"
+    by_file = loaded(folder, text)
+    by_environment = loaded(folder, text, **{name: "environment:1"})
+    by_flag = loaded(folder, text, flag, **{name: "environment:1"})
+    tried = (by_file, by_environment, by_flag)
+    assert [c.kafka.bootstrap_servers for c in tried] == ["file:1", "environment:1", "flag:1"]
+    for each in tried:
+        assert each.kafka.properties == {"client.id": "bfp"}
+        assert each.kafka.timeout == default.kafka.timeout == timedelta(seconds=10)
+    assert loaded(folder, "", flag, "kafka.bootstrap_servers=second:1").kafka == (
+        loaded(folder, "", "kafka.bootstrap_servers=second:1").kafka
+    )
+
+
+def test_an_empty_environment_is_empty(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BFP__KAFKA__BOOTSTRAP_SERVERS", "outside:1")
+    assert load(written(folder, ""), (), {}).kafka.bootstrap_servers == "localhost:9092"
+    assert load(written(folder, "")).kafka.bootstrap_servers == "outside:1"
+
+
+def test_every_shipped_key_is_known_and_every_known_section_is_shipped() -> None:
+    shipped = module._yaml(resource("conf", "bfp.yaml"))  # noqa: SLF001  # the file as it is read
+    assert set(shipped) == set(Config.model_fields) - {"loop"}
+    for section in ("kafka", "registry", "topics", "outputs", "batch"):
+        fields = module._section(Config.model_fields[section].annotation)  # noqa: SLF001  # as above
+        assert fields is not None
+        assert set(shipped[section]) == set(fields.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kafkas: {}", "unknown key 'kafkas': did you mean 'kafka'?"),
+        ("kafka: {bootstrap_server: x}", "did you mean 'bootstrap_servers'?"),
+        ("topics: {inference: x}", "unknown key 'topics.inference': did you mean 'inferences'?"),
+        ("batch: {watermark_tolerance: soon}", "batch.watermark_tolerance"),
+        ("loop: {}", "did you mean 'loops'?"),
+        ("- a list", "not YAML"),
+        ("kafka: [", "not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_nearest_key_and_the_file(
+    folder: Path, text: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=r".") as refused:
+        loaded(folder, text)
+    assert said in str(refused.value)
+    if "loop:" not in text:
+        assert str(folder / "own.yaml") in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ruls: []", "unknown key 'ruls': did you mean 'rules'?"),
+        ("outcome: {metric: m, from: ground_truth, windw: 1d}", "did you mean 'window'?"),
+        ("outcome: {metric: m, source: clicks, window: 1d}", "outcome"),
+        ("datasets: [{name: d, sead: 1}]", "did you mean 'seed'?"),
+        ("datasets: [{name: Not Allowed}]", "datasets.0.name"),
+        ("evaluation: {margin: 0, slice_margin: 1}", "evaluation.margin"),
+    ],
+)
+def test_what_is_wrong_in_a_loop_is_named_with_its_file(folder: Path, text: str, said: str) -> None:
+    key = text.partition(":")[0]
+    kept = [line for line in LOOP.format(name="a").splitlines() if not line.startswith(f"{key}:")]
+    path = folder / "loops" / "a.yaml"
+    path.write_text("\n".join([*kept, text]), encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        loaded(folder)
+    assert said in refused.value.what
+    assert str(path) in refused.value.remedy
+
+
+def test_a_flag_without_a_value_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="no value"):
+        loaded(folder, "", "warehouse")
+
+
+def test_a_file_that_is_not_there_or_holds_no_keys_is_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.yaml"):
+        load(folder / "none.yaml", (), NOWHERE)
+    (folder / "list.yaml").write_text("- a\n- b\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"list\.yaml holds no keys"):
+        load(folder / "list.yaml", (), NOWHERE)
+
+
+@pytest.mark.parametrize(
+    "key", ["sasl.password", "ssl.key.password", "basic.auth.user.info", "sasl.oauth.client.SECRET"]
+)
+def test_a_secret_in_plain_text_is_refused_and_not_repeated(folder: Path, key: str) -> None:
+    for section in ("kafka", "registry"):
+        with pytest.raises(ConfigError, match="holds a secret") as refused:
+            loaded(folder, f"{section}: {{properties: {{{key}: hunter2}}}}")
+        assert key in refused.value.what
+        assert "hunter2" not in str(refused.value)
+
+
+def test_a_secret_comes_from_its_variable_or_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "key").write_text("of the file\n", encoding="utf-8")
+    text = f"""
+kafka:
+  properties:
+    sasl.password: {{env: BFP_TEST_SECRET}}
+    ssl.key.password: {{file: {folder / "key"}}}
+    enable.ssl.certificate.verification: true
+    retries: 3
+"""
+    config = loaded(folder, text)
+    with pytest.raises(ConfigError, match="BFP_TEST_SECRET"):
+        revealed(config.kafka.properties)
+    monkeypatch.setenv("BFP_TEST_SECRET", "of the variable")
+    assert revealed(config.kafka.properties) == {
+        "sasl.password": "of the variable",
+        "ssl.key.password": "of the file",
+        "enable.ssl.certificate.verification": "true",
+        "retries": "3",
+    }
+    assert "of the variable" not in repr(config)
+    with pytest.raises(ConfigError, match="no secret"):
+        Secret(file=folder / "none").reveal()
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("30m", timedelta(minutes=30)),
+        ("36h", timedelta(hours=36)),
+        ("14d", timedelta(days=14)),
+        ("2w", timedelta(days=14)),
+        (" 5 m ", timedelta(minutes=5)),
+    ],
+)
+def test_durations(text: str, span: timedelta) -> None:
+    assert parse_duration(text) == span
+
+
+@pytest.mark.parametrize("text", ["14", "d", "1.5h", "14y", "-3d", "3d 4h", ""])
+def test_what_is_no_duration_is_left_to_be_refused(text: str) -> None:
+    assert parse_duration(text) == text
+
+
+@pytest.mark.parametrize("text", ["1.5h", "14y", "d"])
+def test_what_is_no_duration_is_refused(folder: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"watermark_tolerance"):
+        loaded(folder, "", f"batch.watermark_tolerance={text}")
+
+
+def test_relative_paths_are_of_the_file_that_names_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    text = "warehouse: w\nreport: /r\nregistry: {directory: d}"
+    by_file = loaded(folder, text)
+    assert (by_file.warehouse, by_file.report) == (str(folder / "w"), Path("/r"))
+    assert (by_file.registry.directory, by_file.loops) == (folder / "d", folder / "loops")
+    by_flag = loaded(folder, text, "warehouse=w", "registry.directory=d")
+    assert by_flag.warehouse == str(elsewhere / "w")
+    assert by_flag.registry.directory == elsewhere / "d"
+    assert loaded(folder, "").warehouse == str(elsewhere / "build" / "warehouse")
+    assert loaded(folder, "", "warehouse=s3a://bucket/w").warehouse == "s3a://bucket/w"
+
+
+def test_loops_are_found_by_name_and_refused_twice(folder: Path) -> None:
+    second = folder / "loops" / "b.yaml"
+    second.write_text(LOOP.format(name="b"), encoding="utf-8")
+    config = loaded(folder)
+    assert sorted(config.loop) == ["a", "b"]
+    assert config.only("b").loop == "b"
+    with pytest.raises(ConfigError) as unknown:
+        config.only("bb")
+    assert (unknown.value.what, unknown.value.remedy) == ("unknown loop 'bb'", "did you mean 'b'?")
+    second.write_text(LOOP.format(name="a"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"b\.yaml: the loop 'a' is there twice"):
+        loaded(folder)
+
+
+def test_no_loop_and_no_folder_are_refused(folder: Path) -> None:
+    (folder / "loops" / "a.yaml").unlink()
+    with pytest.raises(ConfigError, match=f"no loop in {folder / 'loops'}"):
+        loaded(folder)
+    with pytest.raises(ConfigError, match="is no folder"):
+        loaded(folder, "", f"loops={folder / 'none'}")
+
+
+def test_a_reference_is_found_beside_its_loop(folder: Path) -> None:
+    path = folder / "loops" / "a.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}reference: {{model_version: '1', path: r.parquet}}\n", encoding="utf-8")
+    found = loaded(folder).loop["a"].reference
+    assert found is not None
+    assert found.path == folder / "loops" / "r.parquet"
+
+
+def test_the_hash_ignores_places_and_knows_everything_that_decides(folder: Path) -> None:
+    path = folder / "loops" / "a.yaml"
+    reference = "reference: {{model_version: '1', path: {}}}\n"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + reference.format("here.parquet"), encoding="utf-8")
+    before = loaded(folder).hash
+    places = (
+        *("warehouse=/elsewhere", "report=/elsewhere", "kafka.bootstrap_servers=other:1"),
+        *("registry.url=http://other", "kafka.properties={client.id: x}", "kafka.timeout=1s"),
+        "spark={spark.executor.memory: 1g}",
+    )
+    assert loaded(folder, "", *places).hash == before
+    path.write_text(text + reference.format("/there.parquet"), encoding="utf-8")
+    assert loaded(folder).hash == before
+    assert loaded(folder, "", "topics.inferences=other").hash != before
+    assert loaded(folder, "", "batch.watermark_tolerance=6m").hash != before
+    path.write_text(text.replace("14d", "15d") + reference.format("here.parquet"), encoding="utf-8")
+    assert loaded(folder).hash != before
+
+
+def test_configuration_cannot_be_changed(folder: Path) -> None:
+    config = loaded(folder)
+    with pytest.raises(ValueError, match="frozen"):
+        config.warehouse = "other"
