@@ -38,7 +38,7 @@ from processor.simulate.timeline import Timeline
 from processor.simulate.topics import create_topics
 from processor.stages import snapshot, validate
 from processor.stages.base import Context
-from processor.tables import Warehouse
+from processor.warehouse import Warehouse
 
 CONFLUENT_BYTES = 5
 

@@ -1,34 +1,25 @@
-"""Every table: name, schema, key; how it is appended to, once, and read as of a batch.
-
-The only file that speaks Delta. All tables are append-only. Frames are written by Spark; small
-tables of facts that the driver holds are written by delta-rs, without a JVM, with the same `txn`
-(docs/adr/0002).
-"""
+"""Every table: name, schema, key; a typed table has the columns of its contract."""
 
 from __future__ import annotations
 
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.fs as pafs
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from processor.avro.contracts import contract, struct_type
 from processor.config import Topics
-from processor.errors import BatchHeld, ProcessorError, Unavailable
+from processor.errors import ProcessorError
 from processor.measurements import Measurement
 
 _LONG, _INT, _DOUBLE = T.LongType(), T.IntegerType(), T.DoubleType()
@@ -314,168 +305,3 @@ TABLES = (
     *(BATCHES, LOG, PROOFS, *TYPED.values(), OUTCOMES, DATASETS, DATASET_ROWS),
     *(PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
 )
-
-
-class Warehouse:
-    """The tables under one folder or URI; opening it writes nothing."""
-
-    def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/") if "://" in root else str(Path(root).resolve())
-
-    def uri(self, *parts: str) -> str:
-        """Where a table or folder is."""
-        return "/".join((self.root, *parts))
-
-    def spark_uri(self, table: Table) -> str:
-        """The same, in the scheme that Hadoop's file systems know."""
-        uri = self.uri(table.name)
-        return uri.replace("s3://", "s3a://", 1) if "://" in uri else f"file://{uri}"
-
-    def ensure(self, table: Table) -> None:
-        """Creates the table, empty, if it is not there.
-
-        Raises:
-            Unavailable: the place cannot be written.
-        """
-        if self._open(table) is not None:
-            return
-        self._guarded(
-            lambda: DeltaTable.create(
-                self.uri(table.name),
-                schema=table.arrow,
-                mode="ignore",
-                partition_by=list(table.partition_by) or None,
-                configuration={"delta.appendOnly": "true"},
-            )
-        )
-
-    def committed(self, table: Table, writer: str) -> int:
-        """The last batch that `writer` wrote to `table`; 0 before any."""
-        found = self._open(table)
-        return (found.transaction_version(writer) or 0) if found else 0
-
-    def append_once(
-        self, table: Table, rows: Iterable[Mapping[str, Any]] | pa.Table, writer: str, batch_id: int
-    ) -> bool:
-        """Appends what `writer` has to say of a batch, wholly or not at all, and only once.
-
-        Returns whether this call wrote it; rows may be none: the commit then says just that.
-
-        Raises:
-            BatchHeld: another process committed to the same `writer` at the same moment.
-        """
-        if self.committed(table, writer) >= batch_id:
-            return False
-        self.ensure(table)
-        data = rows if isinstance(rows, pa.Table) else table.rows(rows)
-        txn = CommitProperties(app_transactions=[Transaction(writer, batch_id)])
-        self._write(table, data, txn)
-        self._check(table, writer, batch_id)
-        return True
-
-    def append_frame(self, frame: DataFrame, table: Table, writer: str, batch_id: int) -> bool:
-        """As `append_once`, for a frame that Spark computes."""
-        if self.committed(table, writer) >= batch_id:
-            return False
-        self.ensure(table)
-        (
-            table.conform(frame)
-            .write.format("delta")
-            .mode("append")
-            .option("txnAppId", writer)
-            .option("txnVersion", batch_id)
-            .save(self.spark_uri(table))
-        )
-        self._check(table, writer, batch_id)
-        return True
-
-    def append(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Appends observations, such as `runs`, that are not derived and so have no txn."""
-        self.ensure(table)
-        self._write(table, table.rows(rows), None)
-
-    def rows(
-        self,
-        table: Table,
-        as_of: int | None = None,
-        columns: Sequence[str] | None = None,
-        where: Sequence[tuple[str, str, Any]] = (),
-    ) -> pa.Table:
-        """Rows with `batch_id <= as_of` (None: all) that meet every `where`, without a JVM."""
-        found = self._open(table)
-        if found is None:
-            empty = table.arrow.empty_table()
-            return empty.select(list(columns)) if columns else empty
-        bound = [("batch_id", "<=", as_of)] if as_of is not None else []
-        filters = [*bound, *where] or None
-        read = found.to_pyarrow_table(
-            columns=list(columns) if columns else None,
-            filters=filters,
-            filesystem=self._filesystem(table),
-        )
-        wanted = [table.arrow.field(name) for name in read.column_names]
-        return read.cast(pa.schema(wanted))
-
-    def frame(self, spark: SparkSession, table: Table, as_of: int | None = None) -> DataFrame:
-        """Rows with `batch_id <= as_of` (None: all), as Spark reads them."""
-        self.ensure(table)
-        frame = spark.read.format("delta").load(self.spark_uri(table))
-        return frame if as_of is None else frame.where(F.col("batch_id") <= as_of)
-
-    def files(self, table: Table, batch_id: int) -> tuple[int, int]:
-        """How many rows and bytes the files of one batch hold, from Delta's own statistics."""
-        found = self._open(table)
-        if found is None:
-            return 0, 0
-        listed = pa.table(found.get_add_actions(flatten=True)).to_pylist()
-        mine = [one for one in listed if one.get("min.batch_id") == batch_id]
-        return sum(one["num_records"] for one in mine), sum(one["size_bytes"] for one in mine)
-
-    def _filesystem(self, table: Table) -> pafs.FileSystem:
-        """Arrow's own: through the one that delta-rs lends it, reads abort Python as it ends."""
-        native, path = pafs.FileSystem.from_uri(self.uri(table.name))
-        return pafs.SubTreeFileSystem(path, native)
-
-    def _open(self, table: Table) -> DeltaTable | None:
-        try:
-            return DeltaTable(self.uri(table.name))
-        except TableNotFoundError:
-            return None
-        except (OSError, DeltaError) as error:
-            raise self._unavailable(error) from error
-
-    def _write(self, table: Table, data: pa.Table, txn: CommitProperties | None) -> None:
-        def write() -> None:
-            write_deltalake(
-                self.uri(table.name),
-                data,
-                mode="append",
-                commit_properties=txn,
-                partition_by=list(table.partition_by) or None,
-            )
-
-        self._guarded(write)
-
-    def _guarded(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except CommitFailedError as error:
-            raise BatchHeld(
-                f"another run is writing to {self.root}: {error}", remedy="let it finish"
-            ) from error
-        except (OSError, DeltaError) as error:
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: Exception) -> Unavailable:
-        return Unavailable(
-            f"the warehouse {self.root} cannot be used: {error}",
-            remedy="check that the place exists, has room and may be written, then run again",
-        )
-
-    def _check(self, table: Table, writer: str, batch_id: int) -> None:
-        """Delta skips a stale txn silently, so every write is looked for after it was made."""
-        if self.committed(table, writer) < batch_id:
-            raise ProcessorError(
-                f"{table.name}: the commit {writer}={batch_id} is not there",
-                remedy="run again; if it stays so, another writer uses this warehouse",
-            )

@@ -14,7 +14,7 @@ from processor.demo import HOME, Options
 from processor.demo import demo as run_demo
 from processor.simulate.census import DEFAULT_SEED
 from processor.stages.story import story
-from processor.tables import Warehouse
+from processor.warehouse import Warehouse
 
 
 @click.command()

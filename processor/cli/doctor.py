@@ -21,7 +21,8 @@ from processor.local.lockfile import locked
 from processor.local.places import cache_dir
 from processor.session import submitted
 from processor.stages.pipeline import PLAN, preflight
-from processor.tables import BATCHES, Warehouse
+from processor.tables import BATCHES
+from processor.warehouse import Warehouse
 
 
 class Check(NamedTuple):

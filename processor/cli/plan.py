@@ -11,7 +11,7 @@ from rich.table import Table
 
 from processor.cli.common import config_of, configured, emit
 from processor.stages.pipeline import STAGES, Planned, next_batch
-from processor.tables import Warehouse
+from processor.warehouse import Warehouse
 
 
 @click.command()

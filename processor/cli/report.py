@@ -11,7 +11,8 @@ from processor.errors import ConfigError
 from processor.report.write import write
 from processor.stages.gather import gathered
 from processor.stages.pipeline import PLAN
-from processor.tables import BATCHES, Warehouse
+from processor.tables import BATCHES
+from processor.warehouse import Warehouse
 
 
 @click.command()

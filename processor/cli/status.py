@@ -11,7 +11,8 @@ from rich.table import Table as Grid
 
 from processor.cli.common import config_of, configured, emit
 from processor.stages.pipeline import PLAN, STAGES
-from processor.tables import BATCHES, DATASETS, DECISIONS, PROOFS, Warehouse
+from processor.tables import BATCHES, DATASETS, DECISIONS, PROOFS
+from processor.warehouse import Warehouse
 
 
 @click.command()

@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from processor.batches import Batch
 from processor.config import Config
-from processor.tables import BATCHES, PROOFS, Table, Warehouse
+from processor.tables import BATCHES, PROOFS, Table
+from processor.warehouse import Warehouse
 
 
 @dataclass

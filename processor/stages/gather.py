@@ -20,8 +20,8 @@ from processor.tables import (
     RUNS,
     TYPED,
     Table,
-    Warehouse,
 )
+from processor.warehouse import Warehouse
 
 SMALL = (BATCHES, PROOFS, DATASETS, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS)
 """The tables that are read whole."""

@@ -18,9 +18,10 @@ from processor.stages.measure import check_windows
 from processor.stages.publish import DATASET, TRIGGER
 from processor.stages.reference import reference
 from processor.stages.versions import recipes
-from processor.tables import BATCHES, RECORDS, Warehouse
+from processor.tables import BATCHES, RECORDS
 from processor.triggers.machine import rules_of
 from processor.version import code_version
+from processor.warehouse import Warehouse
 
 STAGES: tuple[Stage, ...] = (
     snapshot.STAGE,

@@ -18,7 +18,8 @@ from processor.lock import held
 from processor.stages.base import Context, Stage
 from processor.stages.faults import explained
 from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan, preflight
-from processor.tables import RUNS, Warehouse
+from processor.tables import RUNS
+from processor.warehouse import Warehouse
 
 SPARK = "org.apache.spark.deploy.SparkSubmit"  # how Spark's JVM is known among processes
 

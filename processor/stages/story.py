@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from processor.config import Config
 from processor.measurements import OVERALL
-from processor.tables import DECISIONS, MEASUREMENTS, PROOFS, TYPED, Table, Warehouse
+from processor.tables import DECISIONS, MEASUREMENTS, PROOFS, TYPED, Table
+from processor.warehouse import Warehouse
 
 Rows = list[dict[str, Any]]
 

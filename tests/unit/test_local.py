@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -105,7 +106,7 @@ def test_what_is_fetched_is_kept_only_if_it_is_as_locked(
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(Unavailable, match="BFP_CACHE|cannot be written"):
+    with pytest.raises(Unavailable, match=r"BFP_CACHE|cannot be written"):
         jars.ensure("spark", tmp_path / "file" / "cache")
 
 
@@ -209,7 +210,7 @@ def test_a_process_number_that_another_program_has_now_is_left_alone(tmp_path: P
 
 
 def test_a_service_is_found_by_its_folder_and_stopped_with_its_children(tmp_path: Path) -> None:
-    command = ["/bin/sh", "-c", "sleep 60 & wait", tmp_path]
+    command: list[str | Path] = ["/bin/sh", "-c", "sleep 60 & wait", tmp_path]
     begun = service.start(tmp_path, command, {"http": 1}, owned=False)
     assert service.found(tmp_path) == begun
     assert service.wait_for(lambda: bool(psutil.Process(begun.pid).children()), ENDS_SECONDS)
@@ -235,7 +236,7 @@ def test_a_service_that_will_not_stop_is_made_to(
 
 
 def test_a_service_that_ends_at_once_is_said_with_its_last_words(tmp_path: Path) -> None:
-    command = ["/bin/sh", "-c", "echo no port left; exit 3", tmp_path]
+    command: list[str | Path] = ["/bin/sh", "-c", "echo no port left; exit 3", tmp_path]
     begun = service.start(tmp_path, command, {}, owned=True)
     with pytest.raises(Unavailable, match="the thing did not start: no port left"):
         service.wait_ready(begun, lambda: False, 60, "thing")
@@ -356,7 +357,7 @@ def test_a_program_ends_with_who_started_it_if_asked_for(tmp_path: Path) -> None
             shell.kill()
             shell.wait()
             if wanted == "1":
-                assert service.wait_for(lambda pid=child: gone(pid), ENDS_SECONDS)
+                assert service.wait_for(partial(gone, child), ENDS_SECONDS)
                 assert (tmp_path / "unwound").is_file()
                 (tmp_path / "unwound").unlink()
                 (tmp_path / "pid").unlink()

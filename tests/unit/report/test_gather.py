@@ -27,8 +27,8 @@ from processor.tables import (
     RECEIPTS,
     RUNS,
     TYPED,
-    Warehouse,
 )
+from processor.warehouse import Warehouse
 
 Tables = dict[str, list[dict[str, Any]]]
 ERASURES = TYPED["erasures"]
