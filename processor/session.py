@@ -10,8 +10,12 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
+
+from processor.avro.decode import LIMITS
 
 CORRECTNESS = {
     "spark.sql.session.timeZone": "UTC",
@@ -33,7 +37,9 @@ LOCAL = {
 """One machine, one user, a quiet terminal."""
 
 
+EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
 LOGGING = Path(__file__).parent / "log4j2.properties"
+LIMITING = tuple(f"-D{key}={value}" for key, value in LIMITS.items())
 JVM = (f"-Dlog4j2.configurationFile=file:{LOGGING}", "-XX:-UsePerfData")
 """Options of the driver's JVM: errors only in its log, and no file of counters in /tmp."""
 
@@ -56,7 +62,9 @@ def session(
     not started it.
     """
     settings = dict(CORRECTNESS)
-    if not submitted():
+    if submitted():
+        settings[EXECUTOR_OPTIONS] = " ".join((*_submitted_options(), *LIMITING))
+    else:
         # Workers would otherwise take the first python3 on the path, which has no pyarrow.
         os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -64,7 +72,9 @@ def session(
         paths = [str(jar) for jar in jars]
         settings["spark.jars"] = ",".join(paths)  # for executors elsewhere
         settings["spark.driver.extraClassPath"] = ":".join(paths)
-        settings["spark.driver.extraJavaOptions"] = " ".join((*JVM, *_places(scratch), *jvm))
+        settings["spark.driver.extraJavaOptions"] = " ".join(
+            (*JVM, *LIMITING, *_places(scratch), *jvm)
+        )
         if scratch is not None:
             settings |= _scratch(scratch)
     settings |= dict(extra or {})
@@ -72,6 +82,15 @@ def session(
     for key, value in settings.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def _submitted_options() -> Iterable[str]:
+    """What spark-submit was given for executors; its driver runs already, and is limited here."""
+    SparkContext._ensure_initialized()  # noqa: SLF001  # there is no public way to reach the JVM
+    jvm = cast("Any", SparkContext._jvm)  # noqa: SLF001  # as above
+    for key, value in LIMITS.items():
+        jvm.java.lang.System.setProperty(key, value)
+    return SparkConf().get(EXECUTOR_OPTIONS, "").split()
 
 
 def _scratch(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ up its body exactly; no second encoding is needed (docs/adr/0003).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -23,6 +23,15 @@ from processor.avro.framing import SchemaRef
 from processor.avro.registry import Missing, Resolved
 
 TRAILER_BYTES = 16
+LARGEST_TEXT = 1 << 24  # bytes that one string or bytes value may claim to have
+MOST_ITEMS = 1 << 20  # items that one array or map may claim to have
+LIMITS = {
+    "org.apache.avro.limits.string.maxLength": str(LARGEST_TEXT),
+    "org.apache.avro.limits.bytes.maxLength": str(LARGEST_TEXT),
+    "org.apache.avro.limits.collectionItems.maxLength": str(MOST_ITEMS),
+}
+"""Properties of each JVM that decodes: Avro makes room for what a message claims before it looks
+whether that much is there, and a damaged message of ten bytes may claim two gigabytes."""
 DEFECT = "struct<code:string,detail:string>"
 DEFECTS = f"array<{DEFECT}>"
 
@@ -81,16 +90,52 @@ def decode(
         else:
             by_text.setdefault(found.text, []).append(str(ref))
     whole = F.concat("body", "_trailer")
-    nothing = F.lit(None).cast(_framed_type(record))
+    kind = _framed_type(record)
+    nothing = F.lit(None).cast(kind)
     decoded = _choose(
         ((refs, _from_avro(whole, text, record.text)) for text, refs in sorted(by_text.items())),
         nothing,
     )
     rows = framed(log).withColumn("_trailer", _trailer()).withColumn("_decoded", decoded)
-    return _judged(rows, refused)
+    texts = F.concat_ws(" ", *_texts(F.col("_decoded.event"), kind["event"].dataType))
+    return _judged(rows, refused, F.is_valid_utf8(texts))
 
 
-def _judged(rows: DataFrame, refused: Mapping[str, tuple[str, str]]) -> DataFrame:
+def _texts(value: Column, kind: T.DataType) -> Iterator[Column]:
+    """Every text in a value, as strings and arrays of strings."""
+    if isinstance(kind, T.StringType):
+        yield value
+    elif isinstance(kind, T.StructType):
+        for field in kind:
+            yield from _texts(value[field.name], field.dataType)
+    elif isinstance(kind, T.MapType):
+        yield from _texts(F.map_keys(value), T.ArrayType(kind.keyType))
+        yield from _texts(F.map_values(value), T.ArrayType(kind.valueType))
+    elif isinstance(kind, T.ArrayType):
+        yield from _texts_of_items(value, kind.elementType)
+
+
+def _texts_of_items(items: Column, kind: T.DataType) -> Iterator[Column]:
+    if isinstance(kind, T.StringType):
+        yield items
+    elif isinstance(kind, T.StructType):
+        for field in kind:
+            yield from _texts_of_items(items[field.name], field.dataType)
+    elif isinstance(kind, T.ArrayType):
+        yield from _texts_of_items(_joined(items, lambda item: item), kind.elementType)
+    elif isinstance(kind, T.MapType):
+        yield from _texts_of_items(_joined(items, F.map_keys), kind.keyType)
+        yield from _texts_of_items(_joined(items, F.map_values), kind.valueType)
+
+
+def _joined(items: Column, inner: Callable[[Column], Column]) -> Column:
+    """The arrays that items hold as one; an item that is null would make all of it null."""
+    return F.flatten(F.filter(F.transform(items, inner), lambda array: array.isNotNull()))
+
+
+def _judged(
+    rows: DataFrame, refused: Mapping[str, tuple[str, str]], valid_text: Column
+) -> DataFrame:
     """The first defect of a row, if any, decides whether its event is kept."""
     none = F.lit(None).cast(DEFECT)
     refusal = _choose((([ref], _defect(*said)) for ref, said in sorted(refused.items())), none)
@@ -102,6 +147,7 @@ def _judged(rows: DataFrame, refused: Mapping[str, tuple[str, str]]) -> DataFram
         .when(refusal.isNotNull(), refusal)
         .when(trailer.isNull(), _defect(defects.MALFORMED))
         .when(~exact, _defect(defects.LENGTH_MISMATCH))
+        .when(~valid_text, _defect(defects.INVALID_TEXT))
         .otherwise(none)
     )
     told = rows.withColumn("_defect", defect)

@@ -10,6 +10,7 @@ UNKNOWN_SCHEMA = "unknown_schema"
 SCHEMA_INCOMPATIBLE = "schema_incompatible"
 MALFORMED = "malformed"
 LENGTH_MISMATCH = "length_mismatch"
+INVALID_TEXT = "invalid_text"
 
 MEANING = {
     TOMBSTONE: "the value is null",
@@ -20,4 +21,5 @@ MEANING = {
     SCHEMA_INCOMPATIBLE: "the schema it names cannot be read as this topic's record",
     MALFORMED: "the body does not decode with the schema it names",
     LENGTH_MISMATCH: "the body goes on after the end of the record",
+    INVALID_TEXT: "a string in the body is not UTF-8",
 }

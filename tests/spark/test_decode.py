@@ -178,6 +178,8 @@ def oracle(body: bytes, writer: Writer, reader: Schema) -> tuple[Body | None, st
     source = io.BytesIO(body)
     try:
         found = fastavro.schemaless_reader(source, plain(writer.schema), plain(reader))
+    except UnicodeDecodeError:
+        return None, defects.INVALID_TEXT
     except (EOFError, IndexError, ValueError, OverflowError, MemoryError, TypeError):
         return None, defects.MALFORMED
     if source.tell() != len(body):
@@ -238,7 +240,7 @@ def damaged(rng: Random, by_name: Mapping[str, Writer], reader: Schema) -> Itera
             whole = next(source)
             frame = writer.framings()[number % 3]
             for why, body in _spoiled(rng, whole):
-                if why != "one byte changed" or canonical(body, writer):
+                if canonical(body, writer) or oracle(body, writer, reader)[1]:
                     yield judged(why, frame(body), body, writer, reader)
             other = rng.choice([w for n, w in by_name.items() if n != name])
             if canonical(whole, other) or oracle(whole, other, reader)[1]:
@@ -261,7 +263,8 @@ UNKNOWN_ID = 999
 
 def refused(rng: Random, writer: Writer, foreign: Writer) -> Iterator[Message]:
     """What is wrong before a body is looked at, and the code that each has to get."""
-    body = next(bodies(rng, writer))
+    starts = (framing.CONFLUENT_MAGIC, framing.SINGLE_MAGIC)  # a body may begin like a framing
+    body = next(body for body in bodies(rng, writer) if not body.startswith(starts))
     stranger = Writer(writer.schema, UNKNOWN_ID)
     cases: list[tuple[str, bytes | None, Headers, str]] = [
         ("null", None, [], defects.TOMBSTONE),
@@ -366,9 +369,20 @@ def test_what_fastavro_reads_is_read_and_nothing_else(spark: SparkSession, recor
     rng.shuffle(messages)
     found = decoded(spark, messages, record, schemas(*ours.values(), foreign))
     for message, (event, codes) in zip(messages, found, strict=True):
-        assert codes == ([message.code] if message.code else []), message
+        assert [alike(code, message.why) for code in codes] == (
+            [alike(message.code, message.why)] if message.code else []
+        ), message
         assert same(event, message.event), message
     assert_damage_was_done(messages)
+
+
+GARBAGE = ("random bytes", "cut and filled", "one byte changed", "another version")
+
+
+def alike(code: str, why: str) -> str:
+    """Garbage is refused by both, but where each of them gives up is its own affair."""
+    unreadable = (defects.MALFORMED, defects.LENGTH_MISMATCH, defects.INVALID_TEXT)
+    return "unreadable" if why in GARBAGE and code in unreadable else code
 
 
 def assert_damage_was_done(messages: Sequence[Message]) -> None:
