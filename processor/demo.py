@@ -35,6 +35,12 @@ NEW_ROWS = 50_000  # as the loop file has it
 PERSONS_A_YEAR = 70_000  # about as many as the census has
 TRAINED_AFTER = timedelta(hours=1)  # after the year that the trigger came from
 
+OURS = {
+    *("bfp.yaml", "events.parquet", "reference.parquet", "loops", "local", "report"),
+    *("trainer", "warehouse"),
+}
+"""What a demo makes in its folder, and removes when it starts again."""
+
 Say = Callable[[str], None]
 
 
@@ -51,7 +57,8 @@ def demo(options: Options, say: Say) -> Config:
     """Runs the whole loop in `options.home`, from nothing; returns the configuration it ran with.
 
     Raises:
-        ConfigError: the data or the example are not there: this is no checkout.
+        ConfigError: the data or the example are not there: this is no checkout; or the folder
+            holds what no demo has made.
         BatchHeld: another demo is at work there.
         ProcessorError: a part failed; it has said why.
     """
@@ -59,6 +66,7 @@ def demo(options: Options, say: Say) -> Config:
         if not needed.is_file():
             raise ConfigError(f"no {needed}", remedy="run the demo from a checkout of the source")
     home = options.home.resolve()
+    _check_ours(home)
     with held(str(home)):
         _emptied(home)
         census = pq.read_table(CENSUS)
@@ -112,11 +120,22 @@ def _trainer(config: Config, home: Path, year: int) -> list[str]:
 def _emptied(home: Path) -> None:
     """Removes what an earlier demo left; its broker, if it still runs, ends first."""
     down(home / "local")
-    for path in home.iterdir():
+    for name in OURS:
+        path = home / name
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _check_ours(home: Path) -> None:
+    """A folder in which something else lies is not ours to empty."""
+    others = {path.name for path in home.glob("*")} - OURS - {LOCK}
+    if others:
+        raise ConfigError(
+            f"{home} holds {min(others)}, which no demo has made",
+            remedy="give --home a folder that is new or empty",
+        )
 
 
 def _configured(options: Options, home: Path, stack: Stack) -> Config:

@@ -301,3 +301,13 @@ def test_the_module_is_the_command(home: Path) -> None:
     said = python("-m", "processor", "status", "--loop", "employmnt", "--json", home=home)
     assert said.returncode == 2
     assert json.loads(said.stdout)["remedy"] == "did you mean 'employment'?"
+
+
+def test_the_demo_empties_no_folder_that_is_not_its_own(bfp: Bfp, home: Path) -> None:
+    precious = home / "work" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("mine", encoding="utf-8")
+    ended = bfp("demo", "--home", str(precious.parent), "--json")
+    assert (ended.code, ended.document["error"]) == (2, "ConfigError")
+    assert "precious.txt" in ended.document["what"]
+    assert precious.read_text(encoding="utf-8") == "mine"
