@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -14,6 +15,7 @@ from processor.demo import HOME, Options
 from processor.demo import demo as run_demo
 from processor.simulate.census import DEFAULT_SEED
 from processor.stages.story import story
+from processor.triggers.machine import QUIET
 from processor.warehouse import Warehouse
 
 
@@ -37,14 +39,15 @@ def demo(home: Path, persons: int | None, seed: int, as_json: bool) -> None:  # 
 
 def _show(home: Path, told: dict[str, Any]) -> None:
     console = Console()
-    grid = Grid(
-        "batch", "records", "defects", "known", "too early", "late", "accuracy", "decisions"
-    )
+    grid = Grid(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in ("batch", "records", "defects", "known", "too early", "late", "accuracy"):
+        grid.add_column(name, justify="right")
+    grid.add_column("decision", no_wrap=True)
     for one in told["batches"]:
         accuracy = "" if one["accuracy"] is None else f"{one['accuracy']:.4f}"
-        decisions = "\n".join(f"{d['rule']}: {d['state']}" for d in one["decisions"])
+        loud = [f"{d['rule']}: {d['state']}" for d in one["decisions"] if d["state"] != QUIET]
         numbers = (one[name] for name in ("landed", "defects", "known", "censored", "late"))
-        cells = (*(f"{number:,}" for number in numbers), accuracy, decisions)
+        cells = (*(f"{number:,}" for number in numbers), accuracy, "\n".join(loud) or QUIET)
         grid.add_row(str(one["batch"]), *cells)
     console.print(grid)
     for trigger in told["triggers"]:
