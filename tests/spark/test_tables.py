@@ -1,0 +1,157 @@
+"""Laws of every table, whoever writes it: once, wholly, as of a batch, readable by others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql import types as T
+
+from processor.errors import ProcessorError, Unavailable
+from processor.tables import LOG, TABLES, Table
+from processor.warehouse import Warehouse
+
+Row = dict[str, Any]
+
+WHEN = datetime(2016, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
+PLAIN: Mapping[str, Any] = {
+    "string": "Grüße 🙂",
+    "bigint": 2**63 - 1,
+    "int": -(2**31),
+    "double": -0.1,
+    "float": 0.5,
+    "boolean": False,
+    "binary": b"\x00\xff",
+    "timestamp": WHEN,
+}
+
+
+def value(kind: T.DataType) -> Any:  # noqa: ANN401  # of any type a table has
+    """A value of a type, at an end of its range where it has one."""
+    if isinstance(kind, T.StructType):
+        return {field.name: value(field.dataType) for field in kind}
+    if isinstance(kind, T.ArrayType):
+        return [value(kind.elementType)] * 2
+    if isinstance(kind, T.MapType):
+        return [(value(kind.keyType), value(kind.valueType))]
+    return PLAIN[kind.simpleString()]
+
+
+def row(table: Table, batch_id: int) -> Row:
+    return {f.name: value(f.dataType) for f in table.schema} | {"batch_id": batch_id}
+
+
+def empty(table: Table, batch_id: int) -> Row:
+    """A row in which everything but the batch is null, except what names a folder."""
+    kept = {name: value(table.schema[name].dataType) for name in table.partition_by}
+    return dict.fromkeys(table.schema.names) | kept | {"batch_id": batch_id}
+
+
+def listed(rows: pa.Table | Iterable[Row]) -> list[str]:
+    """Rows in an order of their own."""
+    found = rows.to_pylist() if isinstance(rows, pa.Table) else rows
+    return sorted(json.dumps(each, sort_keys=True, default=str) for each in found)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """A place whose name needs quoting in a URI."""
+    return Warehouse(str(tmp_path / "the warehouse, größer: 100%"))
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_rows_come_back_as_they_were_written_and_as_of_a_batch(
+    warehouse: Warehouse, table: Table
+) -> None:
+    first, second = [row(table, 1), empty(table, 1)], [row(table, 2)]
+    assert warehouse.append_once(table, first, "writer", 1)
+    assert warehouse.append_once(table, second, "writer", 2)
+    assert listed(warehouse.rows(table, as_of=1)) == listed(first)
+    assert listed(warehouse.rows(table)) == listed([*first, *second])
+    assert warehouse.rows(table, as_of=0).num_rows == 0
+    assert warehouse.rows(table).schema.equals(table.arrow)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_batch_is_written_once(warehouse: Warehouse, table: Table) -> None:
+    assert warehouse.committed(table, "writer") == 0
+    assert warehouse.append_once(table, [row(table, 1)], "writer", 1)
+    assert not warehouse.append_once(table, [row(table, 1)], "writer", 1)
+    assert warehouse.append_once(table, [], "writer", 2), "that there is nothing is a commit too"
+    assert not warehouse.append_once(table, [row(table, 1)], "writer", 1)
+    assert warehouse.append_once(table, [row(table, 1)], "another", 1)
+    assert (warehouse.committed(table, "writer"), warehouse.committed(table, "another")) == (2, 1)
+    assert warehouse.rows(table).num_rows == 2
+
+
+def test_key_and_partition_are_columns_and_tables_have_names_of_their_own() -> None:
+    assert len({table.name for table in TABLES}) == len(TABLES)
+    for table in TABLES:
+        assert {*table.key, *table.partition_by} <= set(table.schema.names), table.name
+
+
+def test_a_column_too_many_or_too_few_is_refused_and_nothing_written(
+    warehouse: Warehouse, spark: SparkSession
+) -> None:
+    good = row(LOG, 1)
+    for wrong in (good | {"surplus": 1}, {k: v for k, v in good.items() if k != "offset"}):
+        with pytest.raises(ProcessorError, match=r"surplus|offset"):
+            warehouse.append_once(LOG, [wrong], "writer", 1)
+    short = spark.createDataFrame([(1,)], "batch_id long")
+    with pytest.raises(ProcessorError, match="offset"):
+        warehouse.append_frame(short, LOG, "writer", 1)
+    assert warehouse.committed(LOG, "writer") == 0
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_spark_and_arrow_write_and_read_the_same(
+    warehouse: Warehouse, spark: SparkSession, table: Table
+) -> None:
+    """What Spark wrote is what anybody reads, and the two writers share one protocol."""
+    rows = [row(table, 1), empty(table, 1)]
+    warehouse.append_once(table, rows, "arrow", 1)
+    frame = warehouse.frame(spark, table, as_of=1)
+    assert warehouse.append_frame(frame, table, "spark", 1)
+    assert not warehouse.append_frame(frame, table, "spark", 1)
+    assert not warehouse.append_once(table, rows, "spark", 1)
+    assert listed(warehouse.rows(table)) == sorted(listed(rows) * 2)
+    assert {f.dataType.simpleString() for f in frame.schema} == {
+        f.dataType.simpleString() for f in table.schema
+    }
+
+
+def test_an_independent_reader_sees_the_same(warehouse: Warehouse, spark: SparkSession) -> None:
+    rows = [row(LOG, 1) | {"topic": "t", "offset": offset} for offset in range(3)]
+    warehouse.append_once(LOG, rows[:2], "writer", 1)
+    more = spark.createDataFrame(LOG.rows([rows[2] | {"batch_id": 2}]))
+    warehouse.append_frame(more, LOG, "writer", 2)
+    files = [unquote(uri) for uri in DeltaTable(warehouse.uri(LOG.name)).file_uris()]
+    seen = duckdb.read_parquet(files, hive_partitioning=True)
+    assert seen.project('sum("offset"), count(*), max(batch_id)').fetchall() == [(3, 3, 2)]
+    assert warehouse.files(LOG, 1)[0] == 2
+    assert warehouse.files(LOG, 2)[0] == 1
+
+
+def test_columns_and_conditions_are_read_alone(warehouse: Warehouse) -> None:
+    rows = [row(LOG, 1) | {"offset": n, "topic": f"t{n % 2}"} for n in range(4)]
+    warehouse.append_once(LOG, rows, "writer", 1)
+    found = warehouse.rows(LOG, columns=["offset"], where=[("topic", "=", "t1")])
+    assert sorted(found.to_pylist(), key=str) == [{"offset": 1}, {"offset": 3}]
+    nothing = Warehouse(f"{warehouse.root}/nothing").rows(LOG, columns=["offset"])
+    assert (nothing.num_rows, nothing.column_names) == (0, ["offset"])
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    place = str(tmp_path / "file" / "warehouse")
+    with pytest.raises(Unavailable, match=str(tmp_path / "file")):
+        Warehouse(place).append_once(LOG, [row(LOG, 1)], "writer", 1)
