@@ -41,7 +41,7 @@ def quality(
     hit, said = F.col("label") == positive, F.col("pred_label") == positive
     given = F.col("class_probs")[F.col("label")]
     kept = F.least(F.greatest(given, F.lit(PROBABILITY_FLOOR)), F.lit(1 - PROBABILITY_FLOOR))
-    loss = -F.log(kept)
+    loss = F.when(given.isNotNull(), -F.log(kept))  # least and greatest pass over a null
     return (
         known.where(F.col("pred_label").isNotNull())
         .select("*", F.explode(_windows(windows)).alias("window"))
