@@ -1,0 +1,144 @@
+"""Events are sent once, confirmed, and readable by anybody with the registry's address."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message
+from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from processor.avro.contracts import contract
+from processor.config import KafkaConfig, RegistryConfig
+from processor.errors import Unavailable
+from processor.kafka.producer import Outgoing, Publisher, Receipt
+from processor.local.stack import Stack
+
+LIMIT = 20.0  # seconds
+WHEN = datetime(2016, 1, 2, 3, 4, 5, tzinfo=UTC)
+RECORD = "ModelLifecycle"
+NOBODY = "127.0.0.1:1"  # a port at which nobody listens
+
+
+def event(topic: str, number: int) -> Outgoing:
+    ident = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{topic}/{number}"))
+    body: dict[str, Any] = {
+        "event_id": ident,
+        "event_time": WHEN,
+        "source": "urn:test",
+        "model_name": "Grüße",
+        "model_version": str(number),
+        "action": "REGISTERED",
+    }
+    schema = contract(RECORD).text
+    return Outgoing(ident, RECORD, schema, topic, f"model {number % 3}", body, WHEN)
+
+
+def own_topic(stack: Stack) -> str:
+    name = f"published.{uuid.uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+    admin.create_topics([NewTopic(name, num_partitions=3, replication_factor=1)])[name].result()
+    return name
+
+
+def publisher(stack: Stack, seconds: float = 10.0, **other: str) -> Publisher:
+    kafka = KafkaConfig(
+        bootstrap_servers=other.get("kafka", stack.bootstrap_servers),
+        timeout=timedelta(seconds=seconds),
+    )
+    registry = RegistryConfig(url=other.get("registry", stack.registry_url))
+    return Publisher(kafka, registry, "/test")
+
+
+def read(stack: Stack, topic: str) -> list[Message]:
+    """Every record of a topic, as a plain consumer sees them."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": stack.bootstrap_servers,
+            "group.id": uuid.uuid4().hex,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([topic])
+    partitions = len(consumer.list_topics(topic, LIMIT).topics[topic].partitions)
+    found: list[Message] = []
+    ended: set[int | None] = set()
+    while len(ended) < partitions:
+        message = consumer.poll(LIMIT)
+        assert message is not None, "no record came"
+        error = message.error()
+        if error is None:
+            found.append(message)
+        else:
+            assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
+            ended.add(message.partition())
+    consumer.close()
+    return found
+
+
+def test_each_event_stands_where_its_receipt_says_and_decodes_by_the_registry(
+    stack: Stack,
+) -> None:
+    topic = own_topic(stack)
+    events = [event(topic, number) for number in range(20)]
+    receipts = publisher(stack).send(events)
+    assert {receipt.event_id for receipt in receipts} == {each.event_id for each in events}
+    held = {(m.partition(), m.offset()): m for m in read(stack, topic)}
+    assert len(held) == len(events)
+    decode = AvroDeserializer(SchemaRegistryClient({"url": stack.registry_url}))
+    by_id = {each.event_id: each for each in events}
+    for receipt in receipts:
+        message, sent = held[receipt.partition, receipt.offset], by_id[receipt.event_id]
+        context = SerializationContext(topic, MessageField.VALUE)
+        said = decode(message.value(), context)
+        assert isinstance(said, dict)
+        assert {name: said[name] for name in sent.body} == dict(sent.body)
+        assert message.key() == sent.key.encode()
+        headers = dict(message.headers() or ())
+        assert headers["ce_id"] == sent.event_id.encode()
+        assert headers["ce_source"] == b"/test"
+        assert (receipt.record, receipt.topic) == (RECORD, topic)
+    assert len({m.partition() for m in held.values() if m.key() == b"model 0"}) == 1
+
+
+def test_what_a_crashed_run_sent_is_found_and_nothing_else(stack: Stack) -> None:
+    topic = own_topic(stack)
+    events = [event(topic, number) for number in range(6)]
+    assert publisher(stack).already_sent(topic, {}) == {}
+    first = publisher(stack).send(events[:3])
+    crashed = publisher(stack).send(events[3:])
+    found = publisher(stack).already_sent(topic, {})
+    assert found == {receipt.event_id: receipt for receipt in (*first, *crashed)}
+    ends: dict[int, int] = {}
+    for receipt in first:
+        ends[receipt.partition] = max(receipt.offset, ends.get(receipt.partition, -1))
+    beyond = publisher(stack).already_sent(topic, ends)
+    assert beyond == {receipt.event_id: receipt for receipt in crashed}
+
+
+def test_nothing_to_send_is_nothing_sent(stack: Stack) -> None:
+    assert publisher(stack).send(()) == ()
+
+
+def test_a_broker_that_is_not_there_is_said_and_no_receipt_is_given(stack: Stack) -> None:
+    alone = publisher(stack, seconds=1.0, kafka=NOBODY)
+    receipts: tuple[Receipt, ...] = ()
+    with pytest.raises(Unavailable, match=NOBODY) as said:
+        receipts = alone.send([event(own_topic(stack), 1)])
+    assert (said.value.exit_code, receipts) == (75, ())
+    with pytest.raises(Unavailable, match=NOBODY):
+        alone.already_sent(own_topic(stack), {})
+
+
+def test_a_registry_that_is_not_there_is_said_and_nothing_is_sent(stack: Stack) -> None:
+    topic = own_topic(stack)
+    with pytest.raises(Unavailable, match=NOBODY) as said:
+        publisher(stack, registry=f"http://{NOBODY}").send([event(topic, 1)])
+    assert said.value.exit_code == 75
+    assert publisher(stack).already_sent(topic, {}) == {}
