@@ -69,7 +69,8 @@ def _properties(data: Path, ports: dict[str, int]) -> str:
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "4",
         "group.initial.rebalance.delay.ms": "0",
-        "auto.create.topics.enable": "false",
+        "auto.create.topics.enable": "true",  # to try a producer by hand needs no second tool
+        "num.partitions": "4",
     }
     return "".join(f"{key}={value}\n" for key, value in lines.items())
 
