@@ -112,11 +112,14 @@ def _writable(root: str) -> None:
 
 
 def _kafka(config: Config) -> str:
-    held = Broker(config.kafka).bounds(config.topics.by_topic())
-    topics = {partition.topic for partition in held}
-    missing = sorted(set(config.topics.by_topic()) - topics)
-    note = f"; not there: {', '.join(missing)}" if missing else ""
-    return f"{config.kafka.bootstrap_servers}: {len(topics)} input topics{note}"
+    inputs, outputs = set(config.topics.by_topic()), set(config.outputs.model_dump().values())
+    held = {each.topic for each in Broker(config.kafka).bounds(inputs | outputs)}
+    told = f"{config.kafka.bootstrap_servers}: {len(inputs & held)} input topics"
+    if missing := sorted(inputs - held):
+        told += f"; not there, so empty: {', '.join(missing)}"
+    if missing := sorted(outputs - held):
+        told += f"; not there, so to be created by broker or you: {', '.join(missing)}"
+    return told
 
 
 def _show(checks: list[Check]) -> None:
