@@ -41,7 +41,7 @@ def document(
         "defects": account.defects(known, batch_id),
         "loops": _loops(known, batch_id, loops),
         "published": [_receipt(row) for row in ordered(known["receipts"], *_PLACE)],
-        "runs": [_run(row) for row in ordered(known["runs"], "batch_id", "started_at", "stage")],
+        "runs": [_run(row) for row in _before(known["runs"], batch_id)],
     }
     return {"format": FORMAT, "summary": summary.sentences(body), **body}
 
@@ -60,6 +60,13 @@ def _loops(
 
 def _receipt(row: Row) -> dict[str, Any]:
     return pick(row, "batch_id", "record", "topic", "partition", "offset", "event_id")
+
+
+def _before(runs: Rows, batch_id: int) -> Rows:
+    """What ran before this report: its own writing is none, or written again it would differ."""
+    own = (batch_id, "report")
+    before = [row for row in runs if (row["batch_id"], row["stage"]) != own]
+    return ordered(before, "batch_id", "started_at", "stage")
 
 
 def _run(row: Row) -> dict[str, Any]:
