@@ -23,7 +23,7 @@ demo: $(READY) ## Run the whole loop on this machine: broker, registry, three ba
 	@$(BIN)/bfp demo
 
 test: check ## Check everything, then run every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/ruff check

@@ -7,6 +7,7 @@ sizes and places are set only where no spark-submit has set them.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,6 +41,7 @@ LOCAL = {
 
 EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
 LOGGING = Path(__file__).parent / "log4j2.properties"
+ENDS_SECONDS = 20.0  # a JVM with nothing to do takes less than one
 LIMITING = tuple(f"-D{key}={value}" for key, value in LIMITS.items())
 JVM = (f"-Dlog4j2.configurationFile=file:{LOGGING}", "-XX:-UsePerfData")
 """Options of the driver's JVM: errors only in its log, and no file of counters in /tmp."""
@@ -83,6 +85,26 @@ def session(
     for key, value in settings.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def end(spark: SparkSession, seconds: float = ENDS_SECONDS) -> None:
+    """Stops the session, and waits for the end of the JVM if this process has started it.
+
+    A JVM that has not ended after so many `seconds` is killed.
+    """
+    spark.stop()
+    gateway = cast("Any", SparkContext._gateway)  # noqa: SLF001  # its process has no other name
+    jvm: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
+    if jvm is None or jvm.stdin is None:
+        return
+    gateway.shutdown()
+    jvm.stdin.close()  # what Spark's JVM takes as the sign to end
+    SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001  # a later session starts its own
+    try:
+        jvm.wait(seconds)
+    except subprocess.TimeoutExpired:
+        jvm.kill()
+        jvm.wait()
 
 
 def _submitted_options() -> Iterable[str]:

@@ -13,7 +13,7 @@ from processor.local.jars import ensure
 from processor.local.java import java
 from processor.local.places import cache_dir
 from processor.local.scratch import scratch
-from processor.session import session, submitted
+from processor.session import end, session, submitted
 
 
 @contextmanager
@@ -41,4 +41,4 @@ def on_demand(
             yield start
         finally:
             if start.cache_info().currsize:
-                start().stop()
+                end(start())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -16,8 +15,9 @@ from pyspark.sql.avro.functions import from_avro, to_avro
 
 from processor.local.jars import ensure
 from processor.local.places import cache_dir
-from processor.session import session
+from processor.session import end, session
 
+DUMP_SECONDS = 300.0  # the JVM writes the archive as it ends: ten seconds on two quiet cores
 SCHEMA = """{"type": "record", "name": "topLevelRecord",
   "fields": [{"name": "id", "type": "long"}, {"name": "word", "type": ["string", "null"]}]}"""
 
@@ -29,11 +29,7 @@ def main() -> None:
         jars = ensure("spark", cache_dir())
         spark = session("bfp-warm-up", jars, {}, Path(folder), dump)
         _job(spark, folder)
-        gateway: Any = spark.sparkContext._gateway  # noqa: SLF001  # the only way to the JVM's process
-        spark.stop()
-        gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait()
+        end(spark, DUMP_SECONDS)
 
 
 def _job(spark: SparkSession, folder: str) -> None:

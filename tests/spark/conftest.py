@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from processor.local.jars import ensure
 from processor.local.places import cache_dir
-from processor.session import session
+from processor.session import end, session
 
 SMALL = {
     "spark.master": "local[2]",
@@ -29,7 +29,7 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSes
         "tests", ensure("spark", cache_dir()), SMALL, tmp_path_factory.mktemp("spark")
     )
     yield started
-    started.stop()
+    end(started)
 
 
 @pytest.fixture
