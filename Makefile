@@ -16,14 +16,22 @@ export BFP_WITH_PARENT := 1
 export TMPDIR := $(CURDIR)/$(BUILD)/tmp
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
+# Tests mostly wait for a JVM or a broker to start: two groups of them run side by side.
+MAKEFLAGS += --jobs=2
+
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 demo: $(READY) ## Run the whole loop on this machine: broker, registry, three batches, one training
 	@$(BIN)/bfp demo
 
-test: check ## Check everything, then run every test
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+test: test-loop test-parts ## Check everything, then run every test
+
+test-loop: check
+	@$(BIN)/pytest tests/e2e
+
+test-parts: check
+	@$(BIN)/pytest --ignore=tests/e2e
 
 check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/ruff check
@@ -54,4 +62,4 @@ $(UV):
 	@mkdir -p $(TMPDIR)
 	@$(PYTHON) -m venv $(BUILD)/uv && $(BUILD)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.PHONY: help demo test check bench up down
+.PHONY: help demo test test-loop test-parts check bench up down

@@ -17,24 +17,6 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", TERMINATED))
 
 
-COSTLY = ("world", "demo", "spark", "stack")
-"""Fixtures that take long to make, the one with the longest tests first."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share something costly run in one process, and none waits for them at the end."""
-    items.sort(key=_rank)
-    for item in items:
-        if (rank := _rank(item)) < len(COSTLY):
-            item.add_marker(pytest.mark.xdist_group(COSTLY[rank]))
-
-
-def _rank(item: pytest.Item) -> int:
-    needed = getattr(item, "fixturenames", ())
-    return next((n for n, name in enumerate(COSTLY) if name in needed), len(COSTLY))
-
-
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A broker and a registry of this session's own, started when a test first asks for them."""
