@@ -32,7 +32,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Range:
-    """`[start, end)` of one partition: its part of a batch."""
+    """`[start, end)` of one partition: its part of a batch.
+
+    `first_seen`: no batch before knew this partition of this topic. `left_over`: offsets that the
+    cut reached, and that a limit on rows left to the next batch.
+    """
 
     topic: str
     topic_id: str
@@ -41,6 +45,8 @@ class Range:
     end: int
     log_start: int
     high_watermark: int
+    first_seen: bool = False
+    left_over: int = 0
 
     @property
     def expected(self) -> int:
@@ -50,7 +56,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Batch:
-    """Batch `id`: ranges that begin where those of batch `id - 1` end."""
+    """Batch `id`: ranges that begin where those of batch `id - 1` end.
+
+    `replay` names the quarantined rows that the batch decodes again; None where it does not.
+    """
 
     id: int
     ranges: tuple[Range, ...]
@@ -59,11 +68,17 @@ class Batch:
     config_hash: str
     code_version: str
     cut_time: datetime | None = None
+    replay: str | None = None
 
     @property
     def expected(self) -> int:
         """How many offsets the whole batch spans."""
         return sum(each.expected for each in self.ranges)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a later batch takes the rest of the same cut."""
+        return any(each.left_over for each in self.ranges)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def struct(**columns: T.DataType) -> T.StructType:
     return T.StructType([T.StructField(name, kind) for name, kind in columns.items()])
 
 
-ORIGIN = struct(topic=_TEXT, partition=_INT, offset=_LONG)
+ORIGIN = struct(batch_id=_LONG, topic=_TEXT, partition=_INT, offset=_LONG)
+"""Where an event stands in the log: the batch that landed it tells a topic from one made anew."""
 DEFECT = struct(code=_TEXT, detail=_TEXT)
 HEADER = struct(key=_TEXT, value=_BYTES)
 SPLIT = struct(name=_TEXT, rows=_LONG, sha256=_TEXT)
@@ -125,11 +126,14 @@ BATCHES = Table(
         end_offset=_LONG,
         log_start_offset=_LONG,
         high_watermark=_LONG,
+        first_seen=_FLAG,
+        left_over=_LONG,
         cut_time=_TIME,
         planned_at=_TIME,
         run_id=_TEXT,
         config_hash=_TEXT,
         code_version=_TEXT,
+        replay=_TEXT,
     ),
     ("batch_id", "topic", "partition"),
 )
@@ -165,6 +169,30 @@ PROOFS = Table(
         watermark=_TIME,
     ),
     ("batch_id", "topic", "partition"),
+)
+LOSSES = Table(
+    "losses",
+    struct(
+        batch_id=_LONG,
+        topic=_TEXT,
+        topic_id=_TEXT,
+        partition=_INT,
+        start_offset=_LONG,
+        end_offset=_LONG,
+        found_at=_TIME,
+        run_id=_TEXT,
+    ),
+    ("batch_id", "topic", "partition", "end_offset"),
+)
+SCHEMAS = Table(
+    "schemas",
+    struct(
+        batch_id=_LONG,
+        registry=_TEXT,
+        schema_ref=_TEXT,
+        text=_TEXT,
+    ),
+    ("registry", "schema_ref"),
 )
 OUTCOMES = Table(
     "outcomes",
@@ -297,11 +325,12 @@ RUNS = Table(
         cpu_seconds=_DOUBLE,
         outcome=_TEXT,
         error=_TEXT,
+        accepted=T.ArrayType(_TEXT),
     ),
     ("run_id", "stage"),
 )
 TYPED = {name: _typed(name, RECORDS[name]) for name in Topics.model_fields}
 TABLES = (
-    *(BATCHES, LOG, PROOFS, *TYPED.values(), OUTCOMES, DATASETS, DATASET_ROWS),
+    *(BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), OUTCOMES, DATASETS, DATASET_ROWS),
     *(PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
 )

@@ -88,9 +88,9 @@ def rows(
         *(F.col("features_str")[name].alias(f"{CATEGORICAL}{name}") for name in categorical),
     ]
     own = F.element_at("origins", 1)
-    place = ("topic", "partition", "offset")
-    placed = decided.select("*", *(own[name].alias(name) for name in place))
-    return placed.join(inferences, ["inference_id", *place]).select(
+    names = {"landed": "batch_id", "topic": "topic", "partition": "partition", "offset": "offset"}
+    placed = decided.select("*", *(own[of].alias(name) for name, of in names.items()))
+    return placed.join(inferences, ["inference_id", *names]).select(
         "inference_id",
         "request_id",
         "subject_key",

@@ -10,6 +10,7 @@ loop says that silence means so, and not before the window is closed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -22,7 +23,9 @@ ON_TIME, LATE, OUTSIDE, DEFAULT = "ON_TIME", "LATE", "OUTSIDE", "DEFAULT"
 KNOWN_BY = (ON_TIME, DEFAULT)
 """The timings of rows that say what is known; the others are records of what came amiss."""
 
-_PLACE = ("batch_id", "topic", "partition", "offset")
+COORDINATES = ("topic", "partition", "offset")
+PLACE = ("batch_id", "landed", *COORDINATES)
+"""The order of arrival: when an event became known, then where it stands in the log."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,9 @@ class Rule:
 
 def first_by(frame: DataFrame, key: str) -> DataFrame:
     """One row for each `key`: the first by batch, topic, partition, offset."""
-    columns = [F.col(name) for name in frame.columns if name not in (*_PLACE, key)]
-    packed = F.struct(*(F.col(name) for name in _PLACE), *columns)
-    first = frame.groupBy(key).agg(F.min_by(packed, F.struct(*_PLACE)).alias("_first"))
+    columns = [F.col(name) for name in frame.columns if name not in (*PLACE, key)]
+    packed = F.struct(*(F.col(name) for name in PLACE), *columns)
+    first = frame.groupBy(key).agg(F.min_by(packed, F.struct(*PLACE)).alias("_first"))
     return first.select(key, "_first.*")
 
 
@@ -99,7 +102,7 @@ def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) ->
 
 def _by_inference(answers: DataFrame, touched: DataFrame, marks: DataFrame) -> DataFrame:
     """All answers of an inference in one array, in order of arrival, each event id once."""
-    fields = (*_PLACE, "event_id", "event_time", "value", "op", "supersedes", "before")
+    fields = (*PLACE, "event_id", "event_time", "value", "op", "supersedes", "before")
     return (
         answers.join(touched, "inference_id", "left_semi")
         .join(F.broadcast(marks), "batch_id")
@@ -147,7 +150,7 @@ def _winner(answers: Column) -> Column:
         answers, lambda a: ~F.coalesce(F.array_contains(superseded, a["event_id"]), F.lit(False))
     )
     standing = F.when(F.size(live) > 0, live).otherwise(answers)
-    order = ("event_time", *_PLACE, "event_id", "value", "op")
+    order = ("event_time", *PLACE, "event_id", "value", "op")
     return F.array_max(F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order))))
 
 
@@ -200,17 +203,19 @@ def _fresh(now: Now) -> Column:
 
 def _origins() -> Column:
     """Where a row comes from: the inference, then every answer that was weighed."""
-    place = ("topic", "partition", "offset")
-    own = F.array(F.struct(*(F.col(name) for name in place)))
-    theirs = F.transform(
-        F.col("used"), lambda a: F.struct(*(a[name].alias(name) for name in place))
-    )
+    own = F.array(_origin(F.col))
+    theirs = F.transform(F.col("used"), lambda a: _origin(a.getField))
     return F.concat(own, F.coalesce(theirs, F.array().cast(_ORIGINS)))
+
+
+def _origin(field: Callable[[str], Column]) -> Column:
+    place = (field(name).alias(name) for name in COORDINATES)
+    return F.struct(field("landed").alias("batch_id"), *place)
 
 
 _TIMINGS = (ON_TIME, LATE, OUTSIDE)
 _KEPT = (
     *("inference_id", "model_name", "model_version", "response_time"),
-    *("batch_id", "topic", "partition", "offset", "_was"),
+    *(*PLACE, "_was"),
 )
-_ORIGINS = "array<struct<topic:string,partition:int,offset:bigint>>"
+_ORIGINS = "array<struct<batch_id:bigint,topic:string,partition:int,offset:bigint>>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,23 @@ from processor.tables import BATCHES, PROOFS, Table
 from processor.warehouse import Warehouse
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """What whoever started the run takes upon himself; without it the run stops where it is met."""
+
+    loss: bool = False
+    new_topic: bool = False
+    defects: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are accepted, by name."""
+        return tuple(each.name for each in fields(self) if getattr(self, each.name))
+
+
+NOTHING_ACCEPTED = Accepted()
+
+
 @dataclass
 class Context:
     """What every stage of a run is given; the Spark session starts when one first asks for it."""
@@ -26,6 +43,7 @@ class Context:
     run_id: str
     start_spark: Callable[[], SparkSession]
     say: Callable[[str], None]
+    accepted: Accepted = NOTHING_ACCEPTED
 
     @cached_property
     def spark(self) -> SparkSession:
@@ -44,13 +62,17 @@ class Context:
 
 @dataclass(frozen=True)
 class Stage:
-    """One step from events to decisions: what it reads, what it writes, and how."""
+    """One step from events to decisions: what it reads, what it writes, and how.
+
+    `gate` is asked each time before the stage runs, and raises what stops the batch there.
+    """
 
     name: str
     summary: str
     reads: tuple[Table, ...]
     writes: tuple[Table, ...]
     run: Callable[[Context, Batch], None]
+    gate: Callable[[Context, Batch], None] | None = None
 
     def writer(self, table: Table) -> str:
         """The name under which this stage commits to `table`."""

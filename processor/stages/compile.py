@@ -43,7 +43,7 @@ def ledger(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
             "model_name",
             "model_version",
             "response_time",
-            *("batch_id", "topic", "partition", "offset"),
+            *outcomes.PLACE,
         ),
         answers(context, loop, batch),
         said.select("inference_id", "batch_id", "timing", "state", "value"),

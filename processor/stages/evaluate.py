@@ -11,7 +11,7 @@ from processor.batches import Batch
 from processor.config import LoopConfig
 from processor.evaluate.paired import PairedCounts
 from processor.evaluate.verdict import verdict
-from processor.feedback.outcomes import first_by
+from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import latest
 from processor.measure.counts import slices
 from processor.measurements import Measurement
@@ -66,11 +66,11 @@ def _pairs(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
         & (F.col("role") == "SHADOW")
         & (F.col("status") == "OK")
     )
-    theirs = first_by(shadows.select(*_ANSWER, *_PLACE), "inference_id").select(
+    theirs = first_by(shadows.select(*_ANSWER, *PLACE), "inference_id").select(
         "request_id", F.col("model_version").alias("candidate"), F.col("pred_label").alias("guess")
     )
     mine = first_by(
-        inferences(context, loop, batch).select(*_ANSWER, "session_id", *_PLACE), "inference_id"
+        inferences(context, loop, batch).select(*_ANSWER, "session_id", *PLACE), "inference_id"
     )
     rows = (
         sliced(context, mine, batch)
@@ -88,7 +88,6 @@ def _pairs(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
 
 
 _ANSWER = ("inference_id", "request_id", "model_version", "pred_label")
-_PLACE = ("batch_id", "topic", "partition", "offset")
 
 STAGE = Stage(
     "evaluate",

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from processor.batches import Batch
 from processor.config import LoopConfig, parse_duration
 from processor.errors import ConfigError
-from processor.feedback.outcomes import first_by
+from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import KNOWN, latest, standing
 from processor.measure import counts
 from processor.measure.counts import Window
@@ -27,7 +27,6 @@ from processor.stages.sources import inferences, sliced
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
 
 BATCH_WINDOW = "batch"
-_PLACE = ("batch_id", "topic", "partition", "offset")
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -51,7 +50,7 @@ def run(context: Context, batch: Batch) -> None:
 def _standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurement]:
     """How many inferences are known, too early to know, unknown for good, late or outside."""
     said = first_by(
-        inferences(context, loop, batch).select("inference_id", "response_time", *_PLACE),
+        inferences(context, loop, batch).select("inference_id", "response_time", *PLACE),
         "inference_id",
     )
     ledger = context.frame(OUTCOMES, batch).where(F.col("loop") == loop.loop)
@@ -106,7 +105,7 @@ def _known(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
         (F.col("batch_id") == batch.id).alias("is_new"),
     )
     wanted = ("inference_id", "session_id", "model_version", "response_time", "pred_label")
-    said = inferences(context, loop, batch).select(*wanted, "class_probs", *_PLACE)
+    said = inferences(context, loop, batch).select(*wanted, "class_probs", *PLACE)
     return sliced(context, first_by(said, "inference_id").join(labels, "inference_id"), batch)
 
 

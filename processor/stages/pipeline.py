@@ -86,12 +86,14 @@ def stored_batch(warehouse: Warehouse, batch_id: int) -> Batch:
         config_hash=rows[0]["config_hash"],
         code_version=rows[0]["code_version"],
         cut_time=rows[0]["cut_time"],
+        replay=rows[0]["replay"],
     )
 
 
 def _range(row: Mapping[str, object]) -> Range:
     names = ("topic", "topic_id", "partition", "start_offset", "end_offset")
-    return Range(*(row[n] for n in (*names, "log_start_offset", "high_watermark")))  # type: ignore[arg-type]  # a row's types are its table's
+    known = (*names, "log_start_offset", "high_watermark", "first_seen", "left_over")
+    return Range(*(row[n] for n in known))  # type: ignore[arg-type]  # a row's types are its table's
 
 
 def next_batch(config: Config, warehouse: Warehouse, run_id: str) -> Planned | None:
@@ -139,11 +141,14 @@ def plan(warehouse: Warehouse, batch: Batch) -> None:
             "end_offset": each.end,
             "log_start_offset": each.log_start,
             "high_watermark": each.high_watermark,
+            "first_seen": each.first_seen,
+            "left_over": each.left_over,
             "cut_time": batch.cut_time,
             "planned_at": batch.planned_at,
             "run_id": batch.run_id,
             "config_hash": batch.config_hash,
             "code_version": batch.code_version,
+            "replay": batch.replay,
         }
         for each in batch.ranges
     ]

@@ -15,7 +15,7 @@ from processor.batches import Batch
 from processor.config import Config
 from processor.errors import ProcessorError
 from processor.lock import held
-from processor.stages.base import Context, Stage
+from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context, Stage
 from processor.stages.faults import explained
 from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan, preflight
 from processor.tables import RUNS
@@ -38,6 +38,7 @@ def take(
     start_spark: Callable[[], SparkSession],
     say: Callable[[str], None],
     only: Sequence[Stage] = STAGES,
+    accepted: Accepted = NOTHING_ACCEPTED,
 ) -> Taken | None:
     """Takes the next batch through the stages, or finishes the one begun; None if nothing is new.
 
@@ -52,7 +53,7 @@ def take(
         planned = next_batch(config, warehouse, run_id)
         if planned is None:
             return None
-        context = Context(config, warehouse, run_id, start_spark, say)
+        context = Context(config, warehouse, run_id, start_spark, say, accepted)
         return Taken(planned.batch.id, run_id, _run(context, planned, only))
 
 
@@ -75,6 +76,8 @@ def _timed(context: Context, batch: Batch, each: Stage) -> None:
     context.say(f"{each.name}: {each.summary}")
     started, cpu = datetime.now(UTC), _cpu_seconds()
     try:
+        if each.gate is not None:
+            each.gate(context, batch)
         each.run(context, batch)
     except Exception as raised:
         error = explained(raised) or raised
@@ -108,6 +111,7 @@ def _keep(  # one row's columns
         "cpu_seconds": _cpu_seconds() - cpu,
         "outcome": "failed" if error else "done",
         "error": f"{type(error).__name__}: {first_line}" if error else None,
+        "accepted": context.accepted.names,
     }
     context.warehouse.append(RUNS, [row])
 

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.config import LoopConfig
+from processor.feedback.outcomes import COORDINATES, PLACE
 from processor.stages.base import Context
 from processor.tables import TYPED
 
@@ -15,10 +16,10 @@ CREDITED_ROLES = ("PRIMARY", "CANARY")
 
 
 def valid(context: Context, table: str, batch: Batch) -> DataFrame:
-    """Valid events as of `batch`, with their place: batch_id, topic, partition, offset."""
+    """Valid events as of `batch`, with their place, as `outcomes.PLACE` names it."""
     frame = context.frame(TYPED[table], batch).where(F.size("defects") == 0)
-    place = (F.col("origin")[name].alias(name) for name in ("topic", "partition", "offset"))
-    return frame.select("*", *place)
+    place = (F.col("origin")[name].alias(name) for name in COORDINATES)
+    return frame.select("*", F.col("origin")["batch_id"].alias("landed"), *place)
 
 
 def inferences(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
@@ -43,7 +44,7 @@ def answers(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
             value().alias("value"),
             "op",
             "supersedes",
-            *("batch_id", "topic", "partition", "offset"),
+            *PLACE,
         )
     )
 

@@ -48,7 +48,8 @@ def typed(log: DataFrame, table: str, schemas: Schemas) -> DataFrame:
         "batch_id",
         F.lit(FIRST_ATTEMPT).alias("attempt"),
         F.struct(
-            "topic", "partition", "offset", "timestamp", F.col("schema_ref").alias("schema")
+            *("batch_id", "topic", "partition", "offset", "timestamp"),
+            F.col("schema_ref").alias("schema"),
         ).alias("origin"),
         F.concat("decode_defects", broken.otherwise(checked)).alias("defects"),
         "event.*",

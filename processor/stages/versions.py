@@ -19,7 +19,7 @@ from processor.datasets.manifest import File, content_sha256, splits, text
 from processor.datasets.sampling.base import Policy
 from processor.datasets.split import SPLITS
 from processor.datasets.store import Store
-from processor.feedback.outcomes import KNOWN_BY, first_by
+from processor.feedback.outcomes import KNOWN_BY, PLACE, first_by
 from processor.plugins import Registry
 from processor.stages.base import Context, Writes, ranges_of
 from processor.stages.sources import inferences
@@ -87,9 +87,9 @@ def _decided(context: Context, batch: Batch, source: Source) -> DataFrame:
     )
     said = inferences(context, source.loop, batch).select(
         *("inference_id", "subject_key", "training_allowed", "log_keep_prob"),
-        *("batch_id", "topic", "partition", "offset"),
+        *PLACE,
     )
-    keys = first_by(said, "inference_id").drop("batch_id", "topic", "partition", "offset")
+    keys = first_by(said, "inference_id").drop(*PLACE)
     outcomes = news.select("inference_id", "state", "value", "origins")
     return supervised.decide(outcomes, keys, source.recipe)
 

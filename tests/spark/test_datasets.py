@@ -49,7 +49,7 @@ def recipe(policy: str = "all", seed: int = 1) -> supervised.Recipe:
 
 
 def place(number: int) -> Row:
-    return {"topic": "t", "partition": number % 3, "offset": number}
+    return {"landed": 1 + number % 2, "topic": "t", "partition": number % 3, "offset": number}
 
 
 def inference(number: int) -> Row:
@@ -73,11 +73,13 @@ def outcome(number: int) -> Row:
     """Every 30th was taken back, every 40th is known without a value."""
     state = "RETRACTED" if number % 30 == 7 else "POSITIVE"
     value = None if number % 40 == 9 else str(number % 2)
-    origins = [place(number), {"topic": "answers", "partition": 0, "offset": number}]
+    own = place(number)
+    asked = {"batch_id": own.pop("landed"), **own}
+    origins = [asked, {"batch_id": 1, "topic": "answers", "partition": 0, "offset": number}]
     return {"inference_id": f"i{number}", "state": state, "value": value, "origins": origins}
 
 
-PLACE = {"topic": pa.string(), "partition": pa.int32(), "offset": pa.int64()}
+PLACE = {"landed": pa.int64(), "topic": pa.string(), "partition": pa.int32(), "offset": pa.int64()}
 INFERENCES = pa.schema(
     {
         "inference_id": pa.string(),
@@ -98,7 +100,7 @@ OUTCOMES = pa.schema(
         "inference_id": pa.string(),
         "state": pa.string(),
         "value": pa.string(),
-        "origins": pa.list_(pa.struct(list(PLACE.items()))),
+        "origins": pa.list_(pa.struct([("batch_id", pa.int64()), *list(PLACE.items())[1:]])),
     }
 )
 
@@ -106,7 +108,7 @@ OUTCOMES = pa.schema(
 @pytest.fixture(scope="module")
 def events(spark_session: SparkSession) -> tuple[DataFrame, DataFrame]:
     """Outcomes and inferences."""
-    assert ORIGIN.names == list(PLACE)
+    assert ORIGIN.names == OUTCOMES.field("origins").type.value_type.names
     said = spark_session.createDataFrame(
         pa.Table.from_pylist([inference(n) for n in range(ROWS)], INFERENCES)
     )

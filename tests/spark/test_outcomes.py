@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from processor.feedback.outcomes import KNOWN_BY, Now, Rule, changes, first_by
 from processor.feedback.standing import latest, standing
+from processor.tables import ORIGIN
 
 T0 = datetime(2024, 3, 1, tzinfo=UTC)
 MICRO, MINUTE, HOUR = timedelta(microseconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -31,6 +32,7 @@ MARKS: dict[int, datetime | None] = {1: None, 2: T0 + HOUR, 3: T0 + 70 * MINUTE,
 
 class Place(NamedTuple):
     batch_id: int
+    landed: int
     topic: str
     partition: int
     offset: int
@@ -65,7 +67,7 @@ class Row(NamedTuple):
     timing: str
     value: str | None
     answered_at: datetime | None
-    origins: tuple[tuple[str, int, int], ...]
+    origins: tuple[tuple[int, str, int, int], ...]
 
 
 Known = tuple[int, Row]
@@ -76,7 +78,8 @@ def places(rng: Random) -> Iterator[Place]:
     offsets = rng.sample(range(100_000), 100_000)
     for offset in offsets:
         topic, partition = rng.choice(("a", "b")), rng.choice((0, 1))
-        yield Place(rng.choice(BATCHES), topic, partition, offset)
+        known = rng.choice(BATCHES)
+        yield Place(known, rng.randint(1, known), topic, partition, offset)
 
 
 def history(rng: Random, name: str, at: Iterator[Place]) -> tuple[list[Inference], list[Answer]]:
@@ -229,7 +232,8 @@ def last_known(ledger: Iterable[Known], name: str) -> Row | None:
 
 MICROS = pa.timestamp("us", tz="UTC")
 TEXT = pa.string()
-PLACE = {"batch_id": pa.int64(), "topic": TEXT, "partition": pa.int32(), "offset": pa.int64()}
+PLACE = {"batch_id": pa.int64(), "landed": pa.int64(), "topic": TEXT}
+PLACE |= {"partition": pa.int32(), "offset": pa.int64()}
 INFERENCE = {"inference_id": TEXT, "response_time": MICROS, "model_version": TEXT}
 ANSWER = {"inference_id": TEXT, "event_id": TEXT, "event_time": MICROS}
 ANSWER |= {"value": TEXT, "op": TEXT, "supersedes": TEXT}
@@ -264,7 +268,7 @@ def frame_of_ledger(spark: SparkSession, ledger: Iterable[Known]) -> DataFrame:
 
 
 def row_of(found: Mapping[str, Any]) -> Row:
-    origins = tuple((o["topic"], o["partition"], o["offset"]) for o in found["origins"])
+    origins = tuple(tuple(o[name] for name in ORIGIN.names) for o in found["origins"])
     return Row(**{**{name: found[name] for name in Row._fields}, "origins": origins})
 
 
@@ -365,7 +369,9 @@ def test_of_rows_with_one_key_the_first_by_place_is_kept(spark: SparkSession) ->
     rng = Random(5)
     rows = [
         Inference(
-            Place(rng.choice((1, 2)), rng.choice("ab"), rng.choice((0, 1)), offset),
+            Place(
+                rng.choice((1, 2)), rng.choice((1, 2)), rng.choice("ab"), rng.choice((0, 1)), offset
+            ),
             rng.choice(("x", "y", "z")),
             T0 + MICRO * offset,
             "v1",

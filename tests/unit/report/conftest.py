@@ -115,6 +115,9 @@ def batch_row(batch: int, partition: int) -> dict[str, Any]:
         "end_offset": start + (EXPECTED if partition == 0 else 0),
         "log_start_offset": 0,
         "high_watermark": 10**6,
+        "first_seen": batch == 1,
+        "left_over": 0,
+        "replay": None,
         "cut_time": None,
         "planned_at": START + timedelta(days=batch),
         "run_id": f"run-{batch}",
@@ -219,6 +222,7 @@ def run_row(batch: int, stage: str, place: int, error: str | None = None) -> dic
         "cpu_seconds": 23.4,
         "outcome": "failed" if error else "done",
         "error": error,
+        "accepted": [],
     }
 
 
