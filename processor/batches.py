@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -53,6 +53,10 @@ class Range:
         """How many offsets the range spans."""
         return self.end - self.start
 
+    def until(self, end: int) -> Range:
+        """The range from the same start to another end."""
+        return replace(self, end=end)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -99,40 +103,63 @@ class Proof:
         return self.range.expected - explained
 
 
+def ends(planned: Iterable[Range]) -> dict[Partition, Range]:
+    """The last range of each partition of each topic's newest epoch; `planned` in order of batch.
+
+    A topic that was made anew is another topic: what was read of the old one is not continued.
+    """
+    listed = tuple(planned)
+    newest = {each.topic: each.topic_id for each in listed}
+    return {
+        Partition(each.topic, each.partition): each
+        for each in listed
+        if each.topic_id == newest[each.topic]
+    }
+
+
 def next_ranges(
-    previous: Mapping[Partition, Range], bounds: Mapping[Partition, Bounds]
+    previous: Mapping[Partition, Range],
+    bounds: Mapping[Partition, Bounds],
+    *,
+    accept_new_topic: bool = False,
 ) -> tuple[Range, ...]:
     """The next batch's ranges, in order of topic and partition; all empty when nothing is new.
 
-    A partition begins where the last batch ended it, a new one at its first record.
+    A partition begins where the last batch ended it, a new one at its first record, and so does
+    every partition of a topic that was made anew, if that is accepted. Records that retention
+    deleted before they were read stay in the range: its account names them as lost.
 
     Raises:
-        LossDetected: a partition vanished, its topic was made anew, or retention overtook it.
+        LossDetected: a partition vanished, ends before it was read to, or its topic was made anew.
     """
-    for gone in sorted(previous.keys() - bounds.keys()):
+    ids = {partition.topic: now.topic_id for partition, now in bounds.items()}
+    continued = {p: r for p, r in previous.items() if ids.get(p.topic, r.topic_id) == r.topic_id}
+    if not accept_new_topic:
+        for partition in sorted(previous.keys() - continued.keys()):
+            raise _made_anew(previous[partition], ids[partition.topic])
+    for gone in sorted(continued.keys() - bounds.keys()):
         raise LossDetected(
             f"{gone.topic}/{gone.partition} was read to offset {previous[gone].end} and is gone",
             remedy="restore the topic, or start a new warehouse",
         )
-    return tuple(_next_range(p, previous.get(p), bounds[p]) for p in sorted(bounds))
+    return tuple(_next_range(p, continued.get(p), bounds[p]) for p in sorted(bounds))
+
+
+def _made_anew(read: Range, topic_id: str) -> LossDetected:
+    return LossDetected(
+        f"{read.topic} was made anew: its id was {read.topic_id}, is {topic_id};"
+        f" {read.topic}/{read.partition} was read to offset {read.end}",
+        remedy="restore the topic, or run once with --accept-new-topic to read the new one"
+        " from its beginning",
+    )
 
 
 def _next_range(partition: Partition, previous: Range | None, now: Bounds) -> Range:
     start = previous.end if previous else now.log_start
-    where = f"{partition.topic}/{partition.partition}"
-    if previous and previous.topic_id != now.topic_id:
-        raise LossDetected(
-            f"{partition.topic} was made anew: its id was {previous.topic_id}, is {now.topic_id}",
-            remedy="restore the topic, or start a new warehouse",
-        )
-    if start < now.log_start:
-        raise LossDetected(
-            f"{where}: offsets {start} to {now.log_start - 1} were deleted before they were read",
-            remedy="restore them, or start a new warehouse; run more often than retention deletes",
-        )
     if now.end < start:
         raise LossDetected(
-            f"{where} ends at {now.end}, before offset {start} where the last batch ended it",
+            f"{partition.topic}/{partition.partition} ends at {now.end}, before offset {start}"
+            " where the last batch ended it",
             remedy="if a leader just changed, run again; else records were lost on the broker",
         )
     return Range(
@@ -143,16 +170,39 @@ def _next_range(partition: Partition, previous: Range | None, now: Bounds) -> Ra
         now.end,
         now.log_start,
         now.high_watermark,
+        first_seen=previous is None,
     )
 
 
-def settle(proofs: Iterable[Proof]) -> tuple[Proof, ...]:
-    """The proofs, if each account adds up.
+def broken_chain(planned: Iterable[Range]) -> Iterator[tuple[Range, str]]:
+    """Ranges that do not begin where the one before them ended; `planned` in order of batch."""
+    last: dict[tuple[str, int], Range] = {}
+    for each in planned:
+        before = last.get((each.topic_id, each.partition))
+        if before is not None and each.start != before.end:
+            yield each, f"it begins at {each.start}, the batch before ended at {before.end}"
+        last[each.topic_id, each.partition] = each
+
+
+def left_of(each: Range, now: Bounds | None) -> Range:
+    """What Kafka still holds of a range: what begins at its log start, if the topic is the same.
+
+    The offsets before that are lost; all are where the topic is gone or was made anew.
+    """
+    same = now is not None and now.topic_id == each.topic_id
+    start = max(each.start, now.log_start) if now is not None and same else each.end
+    return replace(each, start=min(start, each.end))
+
+
+def settle(proofs: Iterable[Proof], *, accept_loss: bool = False) -> tuple[Proof, ...]:
+    """The proofs, if each account adds up; what nothing explains is lost, if that is accepted.
 
     Raises:
         LossDetected: a range holds records that nothing explains, or too few; names every one.
     """
     settled = tuple(proofs)
+    if accept_loss:
+        settled = tuple(replace(p, lost=p.lost + max(0, p.unexplained)) for p in settled)
     open_accounts = [proof for proof in settled if proof.unexplained]
     if open_accounts:
         named = ", ".join(
@@ -160,7 +210,11 @@ def settle(proofs: Iterable[Proof]) -> tuple[Proof, ...]:
             f" {p.unexplained} of {p.range.expected} unexplained"
             for p in open_accounts
         )
-        raise LossDetected(named, remedy="do not go on; compare the log table with the topic")
+        raise LossDetected(
+            named,
+            remedy="compare the log table with the topic (`bfp verify --kafka`); --accept-loss"
+            " goes on, and keeps what is missing as lost",
+        )
     return settled
 
 

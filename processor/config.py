@@ -128,6 +128,7 @@ class BatchConfig(Section):
     """What bounds a batch."""
 
     watermark_tolerance: Duration = timedelta(minutes=5)
+    lease: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0))
 
 
 class OutcomeConfig(Section):

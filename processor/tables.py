@@ -42,6 +42,8 @@ def struct(**columns: T.DataType) -> T.StructType:
     return T.StructType([T.StructField(name, kind) for name, kind in columns.items()])
 
 
+COORDINATES = ("topic", "partition", "offset")
+"""Where a record stands on Kafka, as long as its topic is not made anew."""
 ORIGIN = struct(batch_id=_LONG, topic=_TEXT, partition=_INT, offset=_LONG)
 """Where an event stands in the log: the batch that landed it tells a topic from one made anew."""
 DEFECT = struct(code=_TEXT, detail=_TEXT)

@@ -1,4 +1,4 @@
-"""What tests share: a real broker and registry, and an end when the process above them ends."""
+"""What tests share: one broker and registry, one Spark session, and an end when make ends."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from pyspark.sql import SparkSession
 
 from processor.local.attached import TERMINATED, end_with_parent
+from processor.local.jars import ensure
+from processor.local.places import cache_dir
 from processor.local.stack import Stack, running
+from processor.session import end, session
+
+SMALL = {
+    "spark.master": "local[2]",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.ui.enabled": "false",
+    "spark.driver.memory": "2g",
+    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1",
+    "spark.sql.codegen.wholeStage": "false",
+}
+"""Little data: starting tasks and planning anew would be most of the time."""
 
 
 def pytest_configure() -> None:
@@ -22,3 +37,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A broker and a registry of this session's own, started when a test first asks for them."""
     with running(tmp_path_factory.mktemp("stack"), lambda _: None) as services:
         yield services
+
+
+@pytest.fixture(scope="session")
+def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    started = session(
+        "tests", ensure("spark", cache_dir()), SMALL, tmp_path_factory.mktemp("spark")
+    )
+    yield started
+    end(started)
+
+
+@pytest.fixture
+def spark(spark_session: SparkSession) -> Iterator[SparkSession]:
+    """The session; what a test caches is gone after it."""
+    yield spark_session
+    spark_session.catalog.clearCache()

@@ -10,6 +10,7 @@ import click
 from processor.cli.common import config_of, configured, emit, say
 from processor.config import Config
 from processor.local.spark import on_demand
+from processor.stages.base import Accepted
 from processor.stages.pipeline import STAGES, stage
 from processor.stages.runner import Taken, take
 
@@ -17,11 +18,15 @@ from processor.stages.runner import Taken, take
 @click.command()
 @configured
 @click.option("--stage", "names", multiple=True, help="Only this stage (may be repeated).")
+@click.option("--accept-loss", is_flag=True, help="Go on without records that Kafka deleted.")
+@click.option("--accept-new-topic", is_flag=True, help="Read a topic that was made anew.")
 def run(
     config_file: Path | None,
     flags: tuple[str, ...],
     as_json: bool,  # noqa: FBT001  # click's flag
     names: tuple[str, ...],
+    accept_loss: bool,  # noqa: FBT001  # click's flag
+    accept_new_topic: bool,  # noqa: FBT001  # click's flag
 ) -> None:
     """Take the next batch from Kafka through every stage, or finish the one that was begun.
 
@@ -31,7 +36,8 @@ def run(
     config = config_of(config_file, flags)
     only = [stage(name) for name in names] or STAGES
     with on_demand(config.spark, say) as start_spark:
-        taken = take(config, start_spark, say, only)
+        accepted = Accepted(loss=accept_loss, new_topic=accept_new_topic)
+        taken = take(config, start_spark, say, only, accepted)
     if taken is None:
         nothing: dict[str, Any] = {"batch": None, "outcome": "nothing new", "stages": []}
         emit(nothing, as_json, lambda: click.echo("nothing new: every input topic is read"))

@@ -18,12 +18,13 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from processor.tables import COORDINATES
+
 POSITIVE, NEGATIVE, RETRACTED = "POSITIVE", "NEGATIVE", "RETRACTED"
 ON_TIME, LATE, OUTSIDE, DEFAULT = "ON_TIME", "LATE", "OUTSIDE", "DEFAULT"
 KNOWN_BY = (ON_TIME, DEFAULT)
 """The timings of rows that say what is known; the others are records of what came amiss."""
 
-COORDINATES = ("topic", "partition", "offset")
 PLACE = ("batch_id", "landed", *COORDINATES)
 """The order of arrival: when an event became known, then where it stands in the log."""
 

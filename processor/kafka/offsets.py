@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import (
-    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -17,7 +15,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
-from processor.batches import Bounds, Partition, Range
+from processor.batches import Bounds, Partition
 from processor.config import KafkaConfig
 from processor.errors import Unavailable
 from processor.kafka.security import native
@@ -63,38 +61,6 @@ class Broker:
         """Whether the topic's cleanup policy lets it drop superseded records."""
         from_broker = self._config_of(topic)
         return "compact" in from_broker["cleanup.policy"].value
-
-    def count_uncommitted(self, each: Range) -> int:
-        """How many data records the range holds when aborted transactions are read too."""
-        consumer = Consumer(
-            {
-                **self._properties,
-                "group.id": f"bfp-{uuid.uuid4()}",
-                "isolation.level": "read_uncommitted",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",
-            }
-        )
-        try:
-            consumer.assign([TopicPartition(each.topic, each.partition, each.start)])
-            return self._count(consumer, each.end)
-        finally:
-            consumer.close()
-
-    def _count(self, consumer: Consumer, end: int) -> int:
-        seen = 0
-        while True:
-            message = consumer.poll(self._seconds)
-            if message is None:
-                raise self._silent("no record came")
-            if (error := message.error()) is not None:
-                if error.code() == END_OF_PARTITION:
-                    return seen
-                raise self._silent(error.str())
-            if (message.offset() or 0) >= end:
-                return seen
-            seen += 1
 
     def _topics(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
         """Topic id and number of partitions of each of the topics that exist."""

@@ -20,8 +20,18 @@ FETCH = {
 """Sizes in bytes and records that let the consumer read at the disk's pace."""
 
 
-def read(spark: SparkSession, config: KafkaConfig, ranges: Iterable[Range]) -> DataFrame:
-    """Every committed record of `ranges`, as it was: one row a record, headers kept.
+COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
+
+
+def read(
+    spark: SparkSession,
+    config: KafkaConfig,
+    ranges: Iterable[Range],
+    isolation: str = COMMITTED,
+) -> DataFrame:
+    """Every record of `ranges`, as it was: one row a record, headers kept.
+
+    With `UNCOMMITTED` isolation, those of aborted transactions too.
 
     Columns: topic, partition, offset, timestamp, timestamp_type, key, value, headers.
     Records that are gone fail the read; they are never skipped.
@@ -34,7 +44,7 @@ def read(spark: SparkSession, config: KafkaConfig, ranges: Iterable[Range]) -> D
     reader = spark.read.format("kafka").options(
         **{f"kafka.{key}": value for key, value in {**java(config), **FETCH}.items()},
         **{
-            "kafka.isolation.level": "read_committed",
+            "kafka.isolation.level": isolation,
             "assign": json.dumps({topic: sorted(map(int, of)) for topic, of in starts.items()}),
             "startingOffsets": json.dumps(starts),
             "endingOffsets": json.dumps(ends),

@@ -71,6 +71,7 @@ def _properties(data: Path, ports: dict[str, int]) -> str:
         "group.initial.rebalance.delay.ms": "0",
         "auto.create.topics.enable": "true",  # to try a producer by hand needs no second tool
         "num.partitions": "4",
+        "log.cleaner.backoff.ms": "1000",  # compacted topics are compacted while one watches
     }
     return "".join(f"{key}={value}\n" for key, value in lines.items())
 

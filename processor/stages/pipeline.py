@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from processor.batches import Batch, Partition, Range, next_ranges
+from processor.batches import Batch, Range, ends, next_ranges
 from processor.config import Config
 from processor.errors import ConfigError
 from processor.kafka.offsets import Broker
@@ -96,7 +96,9 @@ def _range(row: Mapping[str, object]) -> Range:
     return Range(*(row[n] for n in known))  # type: ignore[arg-type]  # a row's types are its table's
 
 
-def next_batch(config: Config, warehouse: Warehouse, run_id: str) -> Planned | None:
+def next_batch(
+    config: Config, warehouse: Warehouse, run_id: str, *, accept_new_topic: bool = False
+) -> Planned | None:
     """The batch that a run would work on: one begun and not finished, else the next cut.
 
     None where there is nothing new. Nothing is written; the clock is read here and nowhere else.
@@ -111,22 +113,22 @@ def next_batch(config: Config, warehouse: Warehouse, run_id: str) -> Planned | N
         if unfinished:
             return Planned(stored_batch(warehouse, last), stored=True, pending=unfinished)
     planned_at = datetime.now(UTC)
-    previous = _ends(warehouse)
     bounds = Broker(config.kafka).bounds(config.topics.by_topic())
     if not bounds:
         raise ConfigError(
             f"none of the input topics exists on {config.kafka.bootstrap_servers}",
             remedy="create them, or set `topics` to the names they have",
         )
-    ranges = next_ranges(previous, bounds)
+    read = ends(each for _, each in planned_ranges(warehouse))
+    ranges = next_ranges(read, bounds, accept_new_topic=accept_new_topic)
     batch = Batch(last + 1, ranges, planned_at, run_id, config.hash, code_version())
     return Planned(batch, stored=False, pending=STAGES) if batch.expected else None
 
 
-def _ends(warehouse: Warehouse) -> dict[Partition, Range]:
-    """The last range of every partition that was ever read."""
+def planned_ranges(warehouse: Warehouse) -> list[tuple[int, Range]]:
+    """Every range that was ever planned, with its batch, in order of batch."""
     rows = sorted(warehouse.rows(BATCHES).to_pylist(), key=lambda row: row["batch_id"])
-    return {Partition(row["topic"], row["partition"]): _range(row) for row in rows}
+    return [(row["batch_id"], _range(row)) for row in rows]
 
 
 def plan(warehouse: Warehouse, batch: Batch) -> None:

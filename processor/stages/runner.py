@@ -15,13 +15,12 @@ from processor.batches import Batch
 from processor.config import Config
 from processor.errors import ProcessorError
 from processor.lock import held
+from processor.processes import is_jvm, relatives
 from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context, Stage
 from processor.stages.faults import explained
 from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan, preflight
 from processor.tables import RUNS
 from processor.warehouse import Warehouse
-
-SPARK = "org.apache.spark.deploy.SparkSubmit"  # how Spark's JVM is known among processes
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,9 @@ def take(
     """
     preflight(config)
     run_id = str(uuid.uuid4())
-    with held(config.warehouse):
+    with held(config.warehouse, config.batch.lease):
         warehouse = Warehouse(config.warehouse)
-        planned = next_batch(config, warehouse, run_id)
+        planned = next_batch(config, warehouse, run_id, accept_new_topic=accepted.new_topic)
         if planned is None:
             return None
         context = Context(config, warehouse, run_id, start_spark, say, accepted)
@@ -124,20 +123,7 @@ def _written(warehouse: Warehouse, each: Stage, batch_id: int) -> tuple[int, int
 def _cpu_seconds() -> float:
     """CPU time of this process and of its JVM; executors on other machines are not in it."""
     own = psutil.Process()
-    return _cpu(own) + sum(_cpu(each) for each in _relatives(own) if _is_jvm(each))
-
-
-def _relatives(own: psutil.Process) -> list[psutil.Process]:
-    """Where the JVM is: below us, or above us where spark-submit has started it."""
-    parent = own.parent()
-    return [*own.children(recursive=True), *([parent] if parent else [])]
-
-
-def _is_jvm(process: psutil.Process) -> bool:
-    try:
-        return SPARK in process.cmdline()
-    except psutil.Error:
-        return False
+    return _cpu(own) + sum(_cpu(each) for each in relatives(own) if is_jvm(each))
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from processor.batches import Batch, Partition, Proof, Range, settle, watermark
+from processor.batches import Batch, Partition, Proof, Range, left_of, settle, watermark
+from processor.errors import LossDetected
 from processor.kafka.offsets import Broker
 from processor.kafka.source import read
+from processor.stages.account import NOTHING, Landed, accounts, landed, part
 from processor.stages.base import Context, Stage, Writes, watermarks
-from processor.tables import BATCHES, LOG, PROOFS
+from processor.stages.faults import explained
+from processor.tables import BATCHES, LOG, LOSSES, PROOFS
 
-
-class Landed(NamedTuple):
-    """What the log holds of one range."""
-
-    rows: int
-    digest: str
-    latest: datetime | None
-
-
-NOTHING = Landed(0, "0", None)
+MOST_READS = 5  # times that retention may overtake the reading before a person has to look
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -34,35 +29,102 @@ def run(context: Context, batch: Batch) -> None:
         LossDetected: an account does not add up.
     """
     writes = Writes("snapshot", context, batch)
-    ranges = [each for each in batch.ranges if each.expected]
-    if not ranges:
-        writes.rows(LOG)
-    elif writes.pending(LOG):
-        context.say(f"landing {batch.expected:,} offsets of {len(ranges)} partitions")
-        frame = read(context.spark, context.config.kafka, ranges)
-        writes.frame(LOG, frame.withColumn("batch_id", F.lit(batch.id)))
+    if writes.pending(LOG):
+        _land(context, batch, writes)
     if writes.pending(PROOFS):
         writes.rows(PROOFS, _proof_rows(context, batch))
 
 
-def digest(*columns: Column) -> Column:
-    """A digest of a set of rows that does not depend on their order: a sum of their hashes."""
-    return F.sum(F.xxhash64(*columns).cast("decimal(38,0)")).cast("string")
+def _land(context: Context, batch: Batch, writes: Writes) -> None:
+    """Reads what Kafka still holds of the ranges; what it does not is stored as lost, first."""
+    wanted = [each for each in batch.ranges if each.expected]
+    for attempt in range(1, MOST_READS + 1):
+        left = _left(context, batch, wanted)
+        if not left:
+            writes.rows(LOG)
+            return
+        context.say(f"landing {sum(r.expected for r in left):,} offsets of {len(left)} partitions")
+        frame = read(context.spark, context.config.kafka, left)
+        try:
+            writes.frame(LOG, frame.withColumn("batch_id", F.lit(batch.id)))
+        except (Py4JError, PySparkException) as raised:
+            if attempt == MOST_READS or not isinstance(explained(raised), LossDetected):
+                raise
+            context.say("Kafka deleted records while they were read; asking again what is left")
+        else:
+            return
 
 
-def landed(log: DataFrame, not_later_than: datetime) -> DataFrame:
-    """What the log holds by topic and partition; `latest` ignores stamps beyond a limit."""
-    believable = F.when(F.col("timestamp") <= F.lit(not_later_than), F.col("timestamp"))
-    record = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value")
-    return log.groupBy("topic", "partition").agg(
-        F.count(F.lit(1)).alias("rows"),
-        digest(*(F.col(name) for name in record), F.col("headers")).alias("digest"),
-        F.max(believable).alias("latest"),
+def _left(context: Context, batch: Batch, wanted: Iterable[Range]) -> list[Range]:
+    """What can be read now; what cannot any more is appended to `losses`."""
+    listed = list(wanted)
+    now = Broker(context.config.kafka).bounds({each.topic for each in listed}) if listed else {}
+    known = lost(context, batch)
+    pairs = [(each, left_of(each, now.get(part(each)))) for each in listed]
+    news = [
+        _loss(context, batch, each, left)
+        for each, left in pairs
+        if left.start - each.start > known.get(part(each), 0)
+    ]
+    if news:
+        context.warehouse.append(LOSSES, news)
+    return [left for _, left in pairs if left.expected]
+
+
+def _loss(context: Context, batch: Batch, each: Range, left: Range) -> dict[str, Any]:
+    return {
+        "batch_id": batch.id,
+        "topic": each.topic,
+        "topic_id": each.topic_id,
+        "partition": each.partition,
+        "start_offset": each.start,
+        "end_offset": left.start,
+        "found_at": datetime.now(UTC),
+        "run_id": context.run_id,
+    }
+
+
+def lost(context: Context, batch: Batch) -> dict[Partition, int]:
+    """How many offsets at the start of each range Kafka had deleted before they were read."""
+    rows = context.warehouse.rows(LOSSES, where=[("batch_id", "=", batch.id)]).to_pylist()
+    found: dict[Partition, int] = {}
+    for row in rows:
+        one = Partition(row["topic"], row["partition"])
+        found[one] = max(found.get(one, 0), row["end_offset"] - row["start_offset"])
+    return found
+
+
+def refuse_loss(context: Context, batch: Batch) -> None:
+    """Stops a batch that lost records, unless whoever started the run accepts that.
+
+    Raises:
+        LossDetected: names each range that is gone.
+    """
+    rows = context.warehouse.rows(PROOFS, where=[("batch_id", "=", batch.id)]).to_pylist()
+    missing = {Partition(r["topic"], r["partition"]): r["lost"] for r in rows if r["lost"]}
+    if not missing or context.accepted.loss:
+        return
+    gone = lost(context, batch)
+    named = ", ".join(
+        _gone(each, gone[part(each)])
+        if part(each) in gone
+        else f"{each.topic}/{each.partition}: {missing[part(each)]} offsets"
+        for each in batch.ranges
+        if part(each) in missing
+    )
+    raise LossDetected(
+        f"deleted before they were read: {named}",
+        remedy="restore them from elsewhere, or go on without them: `bfp run --accept-loss`."
+        " The rest of the batch is in the log; run more often than retention deletes",
     )
 
 
+def _gone(each: Range, count: int) -> str:
+    return f"{each.topic}/{each.partition} [{each.start}, {each.start + count})"
+
+
 def _landed(context: Context, batch: Batch) -> dict[Partition, Landed]:
-    if not batch.expected:
+    if not context.warehouse.files(LOG, batch.id)[0]:
         return {}
     log = context.frame(LOG, batch).where(F.col("batch_id") == batch.id)
     limit = batch.planned_at + context.config.batch.watermark_tolerance
@@ -77,8 +139,8 @@ def _landed(context: Context, batch: Batch) -> dict[Partition, Landed]:
 def _proof_rows(context: Context, batch: Batch) -> list[Mapping[str, Any]]:
     found = _landed(context, batch)
     proofs = settle(
-        _account(context, each, found.get(Partition(each.topic, each.partition), NOTHING).rows)
-        for each in batch.ranges
+        accounts(context, batch, found, lost(context, batch)),
+        accept_loss=context.accepted.loss,
     )
     earlier = watermarks(context)
     reached = watermark(
@@ -88,41 +150,25 @@ def _proof_rows(context: Context, batch: Batch) -> list[Mapping[str, Any]]:
         context.config.batch.watermark_tolerance,
         batch.cut_time,
     )
-    return [
-        {
-            "batch_id": batch.id,
-            "topic": proof.range.topic,
-            "partition": proof.range.partition,
-            "expected": proof.range.expected,
-            "landed": proof.landed,
-            "control": proof.control,
-            "aborted": proof.aborted,
-            "compacted": proof.compacted,
-            "lost": proof.lost,
-            "digest": found.get(
-                Partition(proof.range.topic, proof.range.partition), NOTHING
-            ).digest,
-            "watermark": reached,
-        }
-        for proof in proofs
-    ]
+    return [_proof_row(batch, proof, found, reached) for proof in proofs]
 
 
-def _account(context: Context, each: Range, rows: int) -> Proof:
-    """Explains the holes of a range: the broker is asked only where there are any.
-
-    A reader that sees aborted transactions too tells those from the rest; what even it does not
-    see are control records, or on a compacted topic records that were superseded.
-    """
-    holes = each.expected - rows
-    if holes <= 0:
-        return Proof(each, rows)
-    broker = Broker(context.config.kafka)
-    aborted = broker.count_uncommitted(each) - rows
-    unseen = holes - aborted
-    if broker.compacted(each.topic):
-        return Proof(each, rows, aborted=aborted, compacted=unseen)
-    return Proof(each, rows, aborted=aborted, control=unseen)
+def _proof_row(
+    batch: Batch, proof: Proof, found: Mapping[Partition, Landed], reached: datetime | None
+) -> Mapping[str, Any]:
+    return {
+        "batch_id": batch.id,
+        "topic": proof.range.topic,
+        "partition": proof.range.partition,
+        "expected": proof.range.expected,
+        "landed": proof.landed,
+        "control": proof.control,
+        "aborted": proof.aborted,
+        "compacted": proof.compacted,
+        "lost": proof.lost,
+        "digest": found.get(part(proof.range), NOTHING).digest,
+        "watermark": reached,
+    }
 
 
 STAGE = Stage("snapshot", "land the ranges, prove them complete", (BATCHES,), (LOG, PROOFS), run)

@@ -7,9 +7,9 @@ from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.config import LoopConfig
-from processor.feedback.outcomes import COORDINATES, PLACE
+from processor.feedback.outcomes import PLACE
 from processor.stages.base import Context
-from processor.tables import TYPED
+from processor.tables import COORDINATES, TYPED
 
 CREDITED_ROLES = ("PRIMARY", "CANARY")
 """Roles whose outputs someone saw; a shadow's output is never credited with an answer."""

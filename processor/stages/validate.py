@@ -14,6 +14,7 @@ from processor.avro.registry import Missing, Resolved, SchemaSource
 from processor.batches import Batch
 from processor.checks import defects
 from processor.stages.base import Context, Stage, Writes
+from processor.stages.snapshot import refuse_loss
 from processor.tables import LOG, PROOFS, RECORDS, TYPED
 
 FIRST_ATTEMPT = 1
@@ -83,4 +84,5 @@ STAGE = Stage(
     (LOG, PROOFS),
     tuple(TYPED.values()),
     run,
+    gate=refuse_loss,
 )

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from processor.batches import Partition, Range
+from processor.batches import Partition
 from processor.config import KafkaConfig
 from processor.errors import Unavailable
 from processor.kafka.offsets import Broker
@@ -81,9 +81,7 @@ def test_bounds_of_every_partition_and_of_topics_that_exist_alone(kafka: KafkaCo
     assert Broker(kafka).bounds([]) == {}
 
 
-def test_an_open_transaction_holds_the_end_back_and_aborted_records_are_counted(
-    kafka: KafkaConfig,
-) -> None:
+def test_an_open_transaction_holds_the_end_back(kafka: KafkaConfig) -> None:
     topic = created(kafka, own_name())
     first = Partition(topic, 0)
     broker = Broker(kafka)
@@ -103,9 +101,6 @@ def test_an_open_transaction_holds_the_end_back_and_aborted_records_are_counted(
     while (freed := broker.bounds([topic])[first]).end < freed.high_watermark:
         assert time.monotonic() < until, "the transaction was committed"
     assert (freed.end, freed.high_watermark) == (12, 12)
-    assert broker.count_uncommitted(Range(topic, freed.topic_id, 0, 0, 12, 0, 12)) == 3 + 2 + 4
-    assert broker.count_uncommitted(Range(topic, freed.topic_id, 0, 3, 7, 0, 12)) == 2
-    assert broker.count_uncommitted(Range(topic, freed.topic_id, 0, 6, 7, 0, 12)) == 0
 
 
 def test_a_topic_made_again_under_its_name_is_another(kafka: KafkaConfig) -> None:
@@ -136,5 +131,3 @@ def test_a_broker_that_is_not_there_is_said_in_time() -> None:
         Broker(absent).bounds(["any"])
     assert time.monotonic() - begun < LIMIT
     assert "bootstrap_servers" in said.value.remedy
-    with pytest.raises(Unavailable, match=NOBODY):
-        Broker(absent).count_uncommitted(Range("any", "id", 0, 0, 5, 0, 5))

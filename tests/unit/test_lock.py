@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from processor.errors import BatchHeld, Unavailable
-from processor.lock import held
+from processor.lock import LEASE, LOCK, held
+
+LIMIT = 20.0  # seconds
 
 HOLD = """
 import sys
@@ -59,10 +67,55 @@ def test_an_error_in_the_block_lets_go(tmp_path: Path) -> None:
         pass
 
 
-def test_a_longer_process_number_leaves_no_digits_behind(tmp_path: Path) -> None:
-    (tmp_path / ".bfp.lock").write_text("9" * 20, encoding="utf-8")
+def test_a_longer_note_of_an_earlier_holder_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("9" * 200, encoding="utf-8")
     with holder(tmp_path) as other:
-        assert (tmp_path / ".bfp.lock").read_text(encoding="utf-8") == str(other.pid)
+        assert json.loads((tmp_path / LOCK).read_text(encoding="utf-8"))["pid"] == other.pid
+
+
+def test_a_holder_that_was_stopped_past_its_lease_is_ended_and_never_wakes(
+    tmp_path: Path,
+) -> None:
+    with holder(tmp_path) as other:
+        other.send_signal(signal.SIGSTOP)
+        stale = time.time() - 2 * LEASE.total_seconds()
+        os.utime(tmp_path / LOCK, (stale, stale))
+        with held(str(tmp_path)):
+            assert not psutil.pid_exists(other.pid)
+
+
+def test_a_holder_that_was_stopped_within_its_lease_still_holds(tmp_path: Path) -> None:
+    with holder(tmp_path) as other:
+        other.send_signal(signal.SIGSTOP)
+        with pytest.raises(BatchHeld), held(str(tmp_path)):
+            pass
+        assert other.poll() is None
+
+
+def test_a_holder_at_work_is_never_expired(tmp_path: Path) -> None:
+    lease = timedelta(seconds=0.4)
+    with held(str(tmp_path), lease):
+        first = (tmp_path / LOCK).stat().st_mtime
+        until = time.monotonic() + LIMIT
+        while (tmp_path / LOCK).stat().st_mtime < first + 2 * lease.total_seconds():
+            assert time.monotonic() < until, "the lock file shows no life"
+        command = [sys.executable, "-c", HOLD, str(tmp_path)]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "BatchHeld" in refused.stderr
+
+
+@pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"started": 1.0}, {"pid": 2**22 + 1}])
+def test_nobody_is_ended_who_is_not_surely_the_holder(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    with holder(tmp_path) as other:
+        note = json.loads((tmp_path / LOCK).read_text(encoding="utf-8"))
+        (tmp_path / LOCK).write_text(json.dumps({**note, **change}), encoding="utf-8")
+        stale = time.time() - 2 * LEASE.total_seconds()
+        os.utime(tmp_path / LOCK, (stale, stale))
+        with pytest.raises(BatchHeld), held(str(tmp_path)):
+            pass
+        assert other.poll() is None
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
