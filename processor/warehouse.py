@@ -69,12 +69,12 @@ class Warehouse:
         Raises:
             BatchHeld: another process committed to the same `writer` at the same moment.
         """
-        if self.committed(table, writer) >= batch_id:
+        seen = self._ensured(table)
+        if (seen.transaction_version(writer) or 0) >= batch_id:
             return False
-        self.ensure(table)
         data = rows if isinstance(rows, pa.Table) else table.rows(rows)
         txn = CommitProperties(app_transactions=[Transaction(writer, batch_id)])
-        self._write(table, data, txn)
+        self._write(seen, table, data, txn)
         self._check(table, writer, batch_id)
         return True
 
@@ -96,8 +96,7 @@ class Warehouse:
 
     def append(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends observations, such as `runs`, that are not derived and so have no txn."""
-        self.ensure(table)
-        self._write(table, table.rows(rows), None)
+        self._write(self._ensured(table), table, table.rows(rows), None)
 
     def rows(
         self,
@@ -149,10 +148,26 @@ class Warehouse:
         except (OSError, DeltaError) as error:
             raise self._unavailable(error) from error
 
-    def _write(self, table: Table, data: pa.Table, txn: CommitProperties | None) -> None:
+    def _ensured(self, table: Table) -> DeltaTable:
+        """The table as it is now, made if it was not there."""
+        self.ensure(table)
+        found = self._open(table)
+        if found is None:
+            raise self._unavailable(TableNotFoundError(f"{table.name} was removed"))
+        return found
+
+    def _write(
+        self, seen: DeltaTable, table: Table, data: pa.Table, txn: CommitProperties | None
+    ) -> None:
+        """Commits on top of the version that was `seen`: a commit made since refuses this one.
+
+        Given the place alone, delta-rs would take the newest version for the one that was checked,
+        and commit the same transaction twice.
+        """
+
         def write() -> None:
             write_deltalake(
-                self.uri(table.name),
+                seen,
                 data,
                 mode="append",
                 commit_properties=txn,

@@ -39,19 +39,24 @@ def run(
 
 def kill_when(config: Path, condition: Callable[[], bool], *more: str) -> None:
     """Runs the job, and kills it and all its children at once as soon as the condition holds."""
-    with _started(config, *more) as (process, said):
+    with started(config, *more) as (process, said):
         until = time.monotonic() + LIMIT
         while not condition():
             assert process.poll() is None, f"it ended by itself: {said.read_text()}"
             assert time.monotonic() < until, said.read_text()
             time.sleep(POLL_SECONDS)
-        os.killpg(process.pid, signal.SIGKILL)
-        assert process.wait(LIMIT) == -signal.SIGKILL
-        assert _gone(process.pid)
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kills the job and all its children at once."""
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait(LIMIT) == -signal.SIGKILL
+    assert gone(process.pid)
 
 
 @contextmanager
-def _started(config: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def started(config: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     said = config.parent / "killed.log"
     with said.open("wb") as output:
         process = subprocess.Popen(
@@ -69,7 +74,7 @@ def _started(config: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes]
             process.wait(LIMIT)
 
 
-def _gone(group: int) -> bool:
+def gone(group: int) -> bool:
     """Whether nothing of a process group runs any more."""
     until = time.monotonic() + LIMIT
     while time.monotonic() < until:

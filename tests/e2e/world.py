@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from processor.config import Topics, load
 from processor.local.stack import Stack
 from processor.simulate.census import new_year, reference
+from processor.simulate.message import Message
 from processor.simulate.produce import Sender
 from processor.simulate.timeline import Timeline
 from processor.simulate.topics import create_topics
 
 ROOT = Path(__file__).parents[2]
+CENSUS = ROOT / "data" / "employment_ma.parquet"
 PERSONS, SEED, YEAR = 400, 11, 2016
 NEW_ROWS = 100  # of the volume rule: fewer than become known, so that it fires
 SECONDS = 20.0
@@ -55,14 +58,27 @@ class World:
     @classmethod
     def produced(cls, stack: Stack, home: Path) -> World:
         """A year of a few persons, on topics that nobody else reads."""
-        world = cls(stack, home, uuid.uuid4().hex[:8])
-        census = pq.read_table(ROOT / "data" / "employment_ma.parquet")
-        pq.write_table(reference(census), home / "reference.parquet")
-        config = load(world.site("producer").config)
-        timeline = Timeline.of(census, (YEAR,), SEED, PERSONS)
-        sender = Sender(config.kafka, config.registry, config.topics)
-        sender.send(timeline.between(new_year(YEAR), new_year(YEAR + 1)))
+        world = cls.silent(stack, home)
+        world.say(world.messages())
         return world
+
+    @classmethod
+    def silent(cls, stack: Stack, home: Path) -> World:
+        """A world in which nothing was said yet."""
+        world = cls(stack, home, uuid.uuid4().hex[:8])
+        pq.write_table(reference(pq.read_table(CENSUS)), home / "reference.parquet")
+        world.site("producer")
+        return world
+
+    def messages(self) -> list[Message]:
+        """Everything that is said in the year, in order of time."""
+        timeline = Timeline.of(pq.read_table(CENSUS), (YEAR,), SEED, PERSONS)
+        return list(timeline.between(new_year(YEAR), new_year(YEAR + 1)))
+
+    def say(self, messages: Iterable[Message]) -> None:
+        """Sends messages to the input topics."""
+        config = load(self.home / "producer" / "bfp.yaml")
+        Sender(config.kafka, config.registry, config.topics).send(messages)
 
     def site(self, name: str) -> Site:
         """An empty warehouse; its output topics are there."""
