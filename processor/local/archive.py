@@ -46,10 +46,24 @@ def build(say: Callable[[str], None]) -> Path:
         if run([sys.executable, WARM_UP, aside]) or not aside.is_file():
             raise Unavailable(f"the archive {path} was not made", remedy="make room, and try again")
         aside.replace(path)
+        for stale in _others(path):
+            stale.unlink()
     return path
 
 
-def options() -> list[str]:
-    """The JVM options that use the archive; none where there is none."""
+def options(say: Callable[[str], None]) -> list[str]:
+    """The JVM options that use the archive; none where there is none, which is said if one was."""
     path = archive()
-    return [f"-XX:SharedArchiveFile={path}", "-Xlog:cds=off"] if path.is_file() else []
+    if path.is_file():
+        return [f"-XX:SharedArchiveFile={path}", "-Xlog:cds=off"]
+    if _others(path):
+        say(
+            "the archive of Spark's classes is of another Java or other jars: `bfp local fetch`"
+            " builds it anew, and Spark starts sooner"
+        )
+    return []
+
+
+def _others(path: Path) -> list[Path]:
+    """Archives of another Java, or of another set of jars."""
+    return [each for each in path.parent.glob("classes-*.jsa") if each != path]

@@ -35,7 +35,7 @@ def on_demand(
                 return session("bfp", extra=settings)
             java()
             jars = ensure("spark", cache_dir(), say)
-            return session("bfp", jars, settings, aside, archive.options())
+            return session("bfp", jars, settings, aside, archive.options(say))
 
         try:
             yield start
