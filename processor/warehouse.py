@@ -135,6 +135,11 @@ class Warehouse:
         mine = [one for one in listed if one.get("min.batch_id") == batch_id]
         return sum(one["num_records"] for one in mine), sum(one["size_bytes"] for one in mine)
 
+    def has_rows(self, table: Table) -> bool:
+        """Whether a table has any files of rows, without a JVM."""
+        found = self._open(table)
+        return found is not None and bool(found.file_uris())
+
     def _filesystem(self, table: Table) -> pafs.FileSystem:
         """Arrow's own: through the one that delta-rs lends it, reads abort Python as it ends."""
         native, path = pafs.FileSystem.from_uri(self.uri(table.name))

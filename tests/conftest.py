@@ -13,17 +13,7 @@ from processor.local.jars import ensure
 from processor.local.places import cache_dir
 from processor.local.stack import Stack, running
 from processor.session import end, session
-
-SMALL = {
-    "spark.master": "local[2]",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.ui.enabled": "false",
-    "spark.driver.memory": "2g",
-    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1",
-    "spark.sql.codegen.wholeStage": "false",
-}
-"""Little data: starting tasks and planning anew would be most of the time."""
+from tests.small import SMALL
 
 
 def pytest_configure() -> None:

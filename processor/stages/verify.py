@@ -110,7 +110,7 @@ def _typed(warehouse: Warehouse, spark: SparkSession) -> dict[Key, Held]:
     """First attempts, by the batch that landed them."""
     found: dict[Key, Held] = {}
     origin = F.col("origin")
-    for table in TYPED.values():
+    for table in filter(warehouse.has_rows, TYPED.values()):
         rows = (
             warehouse.frame(spark, table)
             .where(F.col("attempt") == FIRST_ATTEMPT)

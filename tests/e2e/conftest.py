@@ -13,6 +13,7 @@ from processor.local.stack import Stack
 from tests.e2e.job import run
 from tests.e2e.tables import Home
 from tests.e2e.world import Site, World
+from tests.small import AROUND
 
 PERSONS = 3000  # a year
 LIMIT = 600  # seconds
@@ -29,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Home:
         text=True,
         check=False,
         timeout=LIMIT,
-        env={**os.environ, "BFP_WITH_PARENT": "1"},
+        env={**os.environ, **AROUND},
     )
     assert done.returncode == 0, done.stderr
     return Home(home, json.loads(done.stdout))

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.small import AROUND
+
 LIMIT = 180.0  # seconds that a run may take
 POLL_SECONDS = 0.001
 NICE = ("nice", "-n", "19")  # who watches gets the processor before who is watched
@@ -33,7 +35,7 @@ def run(
         text=True,
         check=False,
         timeout=LIMIT,
-        env={**os.environ, "BFP_WITH_PARENT": "1", **(environment or {})},
+        env={**os.environ, **AROUND, **(environment or {})},
     )
 
 
@@ -64,7 +66,7 @@ def started(config: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes],
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, "BFP_WITH_PARENT": "1"},
+            env={**os.environ, **AROUND},
         )
     try:
         yield process, said

@@ -12,6 +12,7 @@ from functools import partial
 from tests.e2e.job import LIMIT, POLL_SECONDS, command, committed, run, started
 from tests.e2e.sameness import same
 from tests.e2e.world import Site, World
+from tests.small import AROUND
 
 ROUNDS = int(os.environ.get("BFP_SOAK_ROUNDS", "1"))
 LEASE_SECONDS = 1.0
@@ -25,7 +26,7 @@ def both(site: Site) -> list[tuple[int, str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "BFP_WITH_PARENT": "1"},
+            env={**os.environ, **AROUND},
         )
         for _ in range(2)
     ]
