@@ -132,10 +132,18 @@ class BatchConfig(Section):
 
 
 class OutcomeConfig(Section):
-    """What makes an inference known."""
+    """What makes an inference known.
+
+    `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
+    it is divided among those that share it, `threshold` from which number on it is positive.
+    """
 
     metric: str
-    source: Literal["ground_truth", "feedback"] = Field(alias="from")
+    source: Literal["ground_truth", "feedback"] | None = Field(default=None, alias="from")
+    signal: str | None = None
+    level: str = "inference"
+    credit: dict[str, Any] | None = None
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
     window: Duration
     grace: Duration = timedelta(0)
     default: Literal["negative"] | None = None
@@ -184,12 +192,16 @@ class EvaluationConfig(Section):
 
 
 class LoopConfig(Section):
-    """One feedback loop: one model, what its answers mean, and what follows from them."""
+    """One feedback loop: one model, what its answers mean, and what follows from them.
+
+    Datasets and measurements follow `outcome`; `outcomes` are further metrics in the ledger.
+    """
 
     loop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     model: str
     task: Literal["classification"] = "classification"
     outcome: OutcomeConfig
+    outcomes: tuple[OutcomeConfig, ...] = ()
     reference: ReferenceConfig | None = None
     slices: tuple[str, ...] = ()
     min_slice_rows: int = Field(default=30, gt=0)

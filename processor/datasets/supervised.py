@@ -36,10 +36,10 @@ class Recipe:
 def decide(outcomes: DataFrame, inferences: DataFrame, recipe: Recipe) -> DataFrame:
     """Whether each outcome becomes a row, and with what weight; on keys alone.
 
-    Columns in: `outcomes` inference_id, state, value, origins; `inferences` inference_id,
+    Columns in: `outcomes` inference_id, state, value, credit, origins; `inferences` inference_id,
     subject_key, training_allowed, log_keep_prob.
     Columns out: inference_id, label, origins, reason (`kept`, or why not), split,
-    inclusion_prob, weight = 1 / (log_keep_prob * inclusion_prob).
+    inclusion_prob, weight = credit / (log_keep_prob * inclusion_prob).
     """
     joined = outcomes.join(inferences, "inference_id")
     allowed = joined.withColumn("_why", _refusal())
@@ -53,7 +53,7 @@ def decide(outcomes: DataFrame, inferences: DataFrame, recipe: Recipe) -> DataFr
         F.coalesce("_why", F.when(kept, KEPT).otherwise("not_sampled")).alias("reason"),
         split(subject, recipe.config.split, recipe.salt).alias("split"),
         "inclusion_prob",
-        (1 / (F.col("log_keep_prob") * F.col("inclusion_prob"))).alias("weight"),
+        (F.col("credit") / (F.col("log_keep_prob") * F.col("inclusion_prob"))).alias("weight"),
     )
 
 

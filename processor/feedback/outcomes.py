@@ -18,30 +18,29 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from processor.feedback.rule import (
+    DEFAULT,
+    KNOWN_BY,
+    LATE,
+    NEGATIVE,
+    NONE,
+    ON_TIME,
+    OUTSIDE,
+    POSITIVE,
+    RETRACT,
+    RETRACTED,
+    REWARDS,
+    VALUE,
+    WHOLE,
+    Rule,
+)
 from processor.tables import COORDINATES
 
-POSITIVE, NEGATIVE, RETRACTED = "POSITIVE", "NEGATIVE", "RETRACTED"
-ON_TIME, LATE, OUTSIDE, DEFAULT = "ON_TIME", "LATE", "OUTSIDE", "DEFAULT"
-KNOWN_BY = (ON_TIME, DEFAULT)
-"""The timings of rows that say what is known; the others are records of what came amiss."""
+SERVED = ("model_name", "model_version", "deployment_id", "variant")
+"""What a row of the ledger says of the model that really served."""
 
 PLACE = ("batch_id", "landed", *COORDINATES)
 """The order of arrival: when an event became known, then where it stands in the log."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How answers become outcomes of one metric; `silence` is the value that none means."""
-
-    metric: str
-    window: timedelta
-    grace: timedelta
-    positive: str
-    silence: str | None = None
-
-    def closes(self, response_time: Column) -> Column:
-        """When the window of an inference closes."""
-        return response_time + F.lit(self.window + self.grace)
 
 
 def first_by(frame: DataFrame, key: str) -> DataFrame:
@@ -68,18 +67,22 @@ def changes(
     marks: DataFrame,
     now: Now,
     rule: Rule,
+    moved: DataFrame | None = None,
 ) -> DataFrame:
     """What the batch `now` adds to the ledger: outcomes that it changed.
 
-    Columns in: `inferences` inference_id, model_name, model_version, response_time, and the
-    place (batch_id, topic, partition, offset); `answers` inference_id, event_id, event_time,
-    value, op, supersedes, and the place; `known` inference_id, batch_id, timing, state, value:
-    the ledger so far; `marks` batch_id, before: for each batch up to now, the watermark of the
-    one before it. No frame has rows of a later batch.
-    Columns out: inference_id, model_name, model_version, response_time, state, timing, value,
+    Columns in: `inferences` inference_id, SERVED, response_time, and PLACE; `answers`
+    inference_id, event_id, event_time, value, reward, op, supersedes, credit, and PLACE; `known`
+    inference_id, batch_id, timing, state, value, reward, credit: the ledger so far; `marks`
+    batch_id, before: for each batch up to now, the watermark of the one before it. No frame has
+    rows of a later batch. `moved` inference_id: those whose share of an answer may have changed
+    in this batch; one that has lost all of it is RETRACTED.
+    Columns out: inference_id, SERVED, response_time, state, timing, value, reward, credit,
     answered_at, origins.
     """
     touched = _touched(inferences, answers, now, rule)
+    if moved is not None:
+        touched = touched.union(moved).distinct()
     judged = (
         first_by(inferences.join(touched, "inference_id", "left_semi"), "inference_id")
         .join(_by_inference(answers, touched, marks), "inference_id", "left")
@@ -89,12 +92,16 @@ def changes(
     return _rows(judged, now, rule)
 
 
+def _closes(rule: Rule) -> Column:
+    return F.col("response_time") + F.lit(rule.patience)
+
+
 def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) -> DataFrame:
     """The inferences this batch has news of: new ones, answered ones, and ones that it closes."""
     news = (frame.where(F.col("batch_id") == now.batch_id) for frame in (inferences, answers))
     ids = reduce(DataFrame.union, (frame.select("inference_id") for frame in news))
     if rule.silence is not None and now.mark is not None:
-        closes = rule.closes(F.col("response_time"))
+        closes = _closes(rule)
         still_open = F.lit(True) if now.before is None else closes > F.lit(now.before)
         closing = inferences.where(still_open & (closes <= F.lit(now.mark)))
         ids = ids.union(closing.select("inference_id"))
@@ -103,7 +110,7 @@ def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) ->
 
 def _by_inference(answers: DataFrame, touched: DataFrame, marks: DataFrame) -> DataFrame:
     """All answers of an inference in one array, in order of arrival, each event id once."""
-    fields = (*PLACE, "event_id", "event_time", "value", "op", "supersedes", "before")
+    fields = (*PLACE, "event_id", "event_time", *_SAID, "supersedes", "before")
     return (
         answers.join(touched, "inference_id", "left_semi")
         .join(F.broadcast(marks), "batch_id")
@@ -120,13 +127,13 @@ def _by_inference(answers: DataFrame, touched: DataFrame, marks: DataFrame) -> D
 def _last_known(known: DataFrame) -> DataFrame:
     """What the ledger says so far."""
     said = known.where(F.col("timing").isin(*KNOWN_BY))
-    last = F.max_by(F.struct("state", "value"), F.col("batch_id"))
+    last = F.max_by(F.struct(*_WAS), F.col("batch_id"))
     return said.groupBy("inference_id").agg(last.alias("_was"))
 
 
 def _timed(rule: Rule) -> Column:
     """The answers, each with its timing."""
-    closes = rule.closes(F.col("response_time"))
+    closes = _closes(rule)
 
     def timing(answer: Column) -> Column:
         lag = answer["event_time"] - F.col("response_time")
@@ -151,16 +158,15 @@ def _winner(answers: Column) -> Column:
         answers, lambda a: ~F.coalesce(F.array_contains(superseded, a["event_id"]), F.lit(False))
     )
     standing = F.when(F.size(live) > 0, live).otherwise(answers)
-    order = ("event_time", *PLACE, "event_id", "value", "op")
+    order = ("event_time", *PLACE, "event_id", *_SAID)
     return F.array_max(F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order))))
 
 
 def _state(answer: Column, rule: Rule) -> Column:
-    return (
-        F.when(answer["op"] == "RETRACT", RETRACTED)
-        .when(answer["value"] == rule.positive, POSITIVE)
-        .otherwise(NEGATIVE)
-    )
+    retracted = F.when(answer["op"] == RETRACT, RETRACTED)
+    if rule.positive is None:
+        return retracted.otherwise(VALUE)
+    return retracted.when(answer["value"] == rule.positive, POSITIVE).otherwise(NEGATIVE)
 
 
 def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
@@ -170,27 +176,49 @@ def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
     )
     said = judged.select(*_KEPT, F.inline(told)).withColumn("used", _fresh(now))
     weighed = said.withColumn("_w", _winner(F.col("used")))
-    closed = rule.closes(F.col("response_time")) <= F.lit(now.mark)
+    closed = _closes(rule) <= F.lit(now.mark)
     on_time, answered = F.col("timing") == ON_TIME, F.col("_w").isNotNull()
     silent = on_time & ~answered & closed & F.lit(rule.silence is not None)
-    state = F.when(answered, _state(F.col("_w"), rule)).when(silent, NEGATIVE)
-    value = F.when(silent, F.lit(rule.silence)).when(
-        F.col("_w")["op"] != "RETRACT", F.col("_w")["value"]
-    )
-    was = F.col("_was")
-    same = was["state"].eqNullSafe(F.col("state")) & was["value"].eqNullSafe(F.col("value"))
+    lost = on_time & ~answered & F.col("_was").isNotNull()
+    state = F.when(answered, _state(F.col("_w"), rule)).when(silent, NEGATIVE).when(lost, RETRACTED)
+    found = weighed.withColumn("state", state).where(F.col("state").isNotNull())
     return (
-        weighed.withColumn("state", state)
-        .withColumn("value", value)
-        .where(F.col("state").isNotNull() & ~(on_time & same))
+        found.withColumn("value", _value(silent, rule))
+        .withColumn("reward", _reward())
+        .withColumn("credit", _credit(silent))
+        .withColumn("timing", F.when(silent, DEFAULT).otherwise(F.col("timing")))
+        .where(~(F.col("timing").isin(*KNOWN_BY) & _unchanged()))
         .select(
-            *("inference_id", "model_name", "model_version", "response_time", "state"),
-            F.when(silent, DEFAULT).otherwise(F.col("timing")).alias("timing"),
-            "value",
+            *("inference_id", *SERVED, "response_time"),
+            *("state", "timing", "value", "reward", "credit"),
             F.col("_w")["event_time"].alias("answered_at"),
             _origins().alias("origins"),
         )
     )
+
+
+def _value(silent: Column, rule: Rule) -> Column:
+    answer = F.col("_w")
+    said = F.when(answer["op"] != RETRACT, answer["value"])
+    return F.when(silent, F.lit(rule.silence)).otherwise(said)
+
+
+def _reward() -> Column:
+    """An answer's own reward; that of the state where it has none."""
+    state = F.col("state")
+    worths = (F.when(state == each, worth) for each, worth in REWARDS.items())
+    return F.when(state != RETRACTED, F.coalesce(F.col("_w")["reward"], *worths))
+
+
+def _credit(silent: Column) -> Column:
+    lost = F.when(silent, F.lit(WHOLE)).otherwise(F.lit(NONE))
+    return F.when(F.col("_w").isNotNull(), F.col("_w")["credit"]).otherwise(lost)
+
+
+def _unchanged() -> Column:
+    """Whether the ledger says the same already."""
+    same = (F.col("_was")[name].eqNullSafe(F.col(name)) for name in _WAS)
+    return reduce(Column.__and__, same)
 
 
 def _fresh(now: Now) -> Column:
@@ -215,8 +243,10 @@ def _origin(field: Callable[[str], Column]) -> Column:
 
 
 _TIMINGS = (ON_TIME, LATE, OUTSIDE)
+_SAID = ("value", "op", "reward", "credit")
+_WAS = ("state", "timing", "value", "reward", "credit")
 _KEPT = (
-    *("inference_id", "model_name", "model_version", "response_time"),
+    *("inference_id", *SERVED, "response_time"),
     *(*PLACE, "_was"),
 )
 _ORIGINS = "array<struct<batch_id:bigint,topic:string,partition:int,offset:bigint>>"

@@ -7,7 +7,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from processor.feedback.outcomes import KNOWN_BY, LATE, OUTSIDE, RETRACTED, Rule
+from processor.feedback.rule import KNOWN_BY, LATE, OUTSIDE, RETRACTED, Rule
 
 KNOWN, CENSORED, UNKNOWN = "known", "censored", "unknown"
 
@@ -28,7 +28,8 @@ def standing(
     answer, whatever else they are.
     `inferences`: inference_id, response_time, one row each; `mark` is the batch's watermark.
     """
-    is_open = F.lit(True) if mark is None else rule.closes(F.col("response_time")) > F.lit(mark)
+    closes = F.col("response_time") + F.lit(rule.patience)
+    is_open = F.lit(True) if mark is None else closes > F.lit(mark)
     state = F.col("state")
     stands = (
         F.when(state == RETRACTED, "retracted")

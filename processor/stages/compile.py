@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import reduce
 
@@ -13,8 +13,10 @@ from pyspark.sql import types as T
 from processor.batches import Batch
 from processor.config import LoopConfig
 from processor.feedback import outcomes
+from processor.feedback.question import Question, question_of, questions
+from processor.feedback.rule import Rule
 from processor.stages.base import Context, Stage, Writes, watermarks
-from processor.stages.sources import answers, inferences
+from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build, recipes
 from processor.tables import DATASET_ROWS, DATASETS, OUTCOMES, PROOFS, TYPED, struct
 
@@ -26,48 +28,43 @@ def run(context: Context, batch: Batch) -> None:
     writes = Writes("compile", context, batch)
     if writes.pending(OUTCOMES):
         context.say("joining answers to inferences")
-        loops = context.config.loop.values()
-        writes.frame(OUTCOMES, _union(ledger(context, loop, batch) for loop in loops))
+        writes.frame(OUTCOMES, _union(_changes(context, batch)))
     build(context, batch, writes, recipes(context.config))
 
 
-def ledger(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
-    """The rows that `batch` adds to the ledger of one loop."""
-    said = context.frame(OUTCOMES, batch).where(
-        (F.col("loop") == loop.loop) & (F.col("batch_id") < batch.id)
-    )
+def _changes(context: Context, batch: Batch) -> Iterator[DataFrame]:
+    for loop in context.config.loop.values():
+        for question in questions(loop):
+            yield additions(context, loop, question, batch)
+
+
+def additions(context: Context, loop: LoopConfig, question: Question, batch: Batch) -> DataFrame:
+    """The rows that `batch` adds to the ledger of one metric of a loop."""
+    said = said_of(context, loop, question, batch).where(F.col("batch_id") < batch.id)
     reached = watermarks(context)
+    answered, moved = answers(context, loop, question, batch)
     changed = outcomes.changes(
         inferences(context, loop, batch).select(
-            "inference_id",
-            "model_name",
-            "model_version",
-            "response_time",
-            *outcomes.PLACE,
+            "inference_id", *outcomes.SERVED, "response_time", *outcomes.PLACE
         ),
-        answers(context, loop, batch),
-        said.select("inference_id", "batch_id", "timing", "state", "value"),
+        answered,
+        said.select("inference_id", "batch_id", "timing", "state", "value", "reward", "credit"),
         _marks(context, reached, batch),
         outcomes.Now(batch.id, reached.get(batch.id), reached.get(batch.id - 1)),
-        rule_of(loop),
-    )
-    reward = F.when(F.col("state") == outcomes.POSITIVE, 1.0).when(
-        F.col("state") == outcomes.NEGATIVE, 0.0
+        question.rule,
+        moved,
     )
     return changed.select(
         "*",
         F.lit(batch.id).alias("batch_id"),
         F.lit(loop.loop).alias("loop"),
-        F.lit(loop.outcome.metric).alias("metric"),
-        reward.alias("reward"),
+        F.lit(question.rule.metric).alias("metric"),
     )
 
 
-def rule_of(loop: LoopConfig) -> outcomes.Rule:
-    """What the loop file says of answers."""
-    told = loop.outcome
-    silence = told.negative if told.default == "negative" else None
-    return outcomes.Rule(told.metric, told.window, told.grace, told.positive, silence)
+def rule_of(loop: LoopConfig) -> Rule:
+    """What the loop file says of the answers that its datasets follow."""
+    return question_of(loop, loop.outcome).rule
 
 
 def _marks(context: Context, reached: Mapping[int, datetime], batch: Batch) -> DataFrame:

@@ -16,7 +16,7 @@ from processor.feedback.standing import latest
 from processor.measure.counts import slices
 from processor.measurements import Measurement
 from processor.stages.base import Context, Stage, Writes
-from processor.stages.sources import inferences, sliced, valid
+from processor.stages.sources import inferences, ledger, sliced, valid
 from processor.tables import MEASUREMENTS, OUTCOMES, TYPED
 
 
@@ -57,7 +57,7 @@ def _shadowed(context: Context, loop: LoopConfig, batch: Batch) -> bool:
 
 def _pairs(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
     """Rows that both models answered and whose truth is known: by versions and slice."""
-    truth = latest(context.frame(OUTCOMES, batch).where(F.col("loop") == loop.loop), "value")
+    truth = latest(ledger(context, loop, batch), "value")
     labels = truth.where(F.col("value").isNotNull()).select(
         "inference_id", F.col("value").alias("label")
     )

@@ -23,7 +23,7 @@ from processor.measurements import OVERALL, Measurement
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
 from processor.stages.reference import Reference, reference
-from processor.stages.sources import inferences, sliced
+from processor.stages.sources import inferences, ledger, sliced
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
 
 BATCH_WINDOW = "batch"
@@ -53,9 +53,9 @@ def _standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measure
         inferences(context, loop, batch).select("inference_id", "response_time", *PLACE),
         "inference_id",
     )
-    ledger = context.frame(OUTCOMES, batch).where(F.col("loop") == loop.loop)
+    so_far = ledger(context, loop, batch)
     mark = watermarks(context).get(batch.id)
-    rows = {r["standing"]: r["n"] for r in standing(said, ledger, rule_of(loop), mark).collect()}
+    rows = {r["standing"]: r["n"] for r in standing(said, so_far, rule_of(loop), mark).collect()}
     total = sum(rows.get(name, 0) for name in (KNOWN, "censored", "unknown", "retracted"))
     names = (KNOWN, "censored", "unknown", "retracted", "late", "outside")
     return [
@@ -97,8 +97,7 @@ def _quality(
 
 def _known(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
     """What is known as of the batch, beside what was predicted, to whom."""
-    ledger = context.frame(OUTCOMES, batch).where(F.col("loop") == loop.loop)
-    truth = latest(ledger, "value", "batch_id")
+    truth = latest(ledger(context, loop, batch), "value", "batch_id")
     labels = truth.where(F.col("value").isNotNull()).select(
         "inference_id",
         F.col("value").alias("label"),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from processor.batches import Batch, Range, ends, next_ranges
 from processor.config import Config
 from processor.errors import ConfigError
+from processor.feedback.question import questions
 from processor.kafka.offsets import Broker
 from processor.plugins import nearest
 from processor.stages import compile as compile_
@@ -64,10 +65,12 @@ def preflight(config: Config) -> None:
     """Finds what no run could get past before one is begun.
 
     Raises:
-        ConfigError: a loop names a policy, format, rule, window or reference that is not there.
+        ConfigError: a loop names a signal, policy, format, rule, window or reference that is no
+            such thing.
     """
     recipes(config)
     for loop in config.loop.values():
+        questions(loop)
         rules_of(loop)
         check_windows(loop)
         reference(loop)

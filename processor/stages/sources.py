@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.config import LoopConfig
-from processor.feedback.outcomes import PLACE
+from processor.feedback import attribution
+from processor.feedback.question import Question, question_of
 from processor.stages.base import Context
-from processor.tables import COORDINATES, TYPED
-
-CREDITED_ROLES = ("PRIMARY", "CANARY")
-"""Roles whose outputs someone saw; a shadow's output is never credited with an answer."""
+from processor.tables import COORDINATES, OUTCOMES, TYPED
 
 
 def valid(context: Context, table: str, batch: Batch) -> DataFrame:
@@ -24,36 +22,31 @@ def valid(context: Context, table: str, batch: Batch) -> DataFrame:
 
 def inferences(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
     """The loop's inferences that someone saw; `response_time` falls back to `event_time`."""
-    return (
-        valid(context, "inferences", batch)  # first: without its session there are no columns
-        .where(F.col("model_name") == loop.model)
-        .where(F.col("role").isin(*CREDITED_ROLES) & (F.col("status") == "OK"))
-        .withColumn("response_time", F.coalesce("response_time", "event_time"))
-    )
+    return attribution.seen(valid(context, "inferences", batch), loop.model)
 
 
-def answers(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
-    """The events that answer the loop's question, each with its value as text."""
-    return (
-        valid(context, loop.outcome.source, batch)
-        .where((F.col("metric") == loop.outcome.metric) & F.col("inference_id").isNotNull())
-        .select(
-            "inference_id",
-            "event_id",
-            "event_time",
-            value().alias("value"),
-            "op",
-            "supersedes",
-            *PLACE,
-        )
-    )
+def answers(
+    context: Context, loop: LoopConfig, question: Question, batch: Batch
+) -> tuple[DataFrame, DataFrame | None]:
+    """The answers to one question, each with the inference that it is about and its credit.
+
+    Then the inferences whose shares may have changed in the batch; None where none is shared.
+    """
+    said = attribution.read(valid(context, question.signal.source, batch), question)
+    seen = attribution.keyed(inferences(context, loop, batch), question)
+    shares = attribution.moved(said, seen, batch.id) if question.level.shared else None
+    return attribution.attribute(said, seen, question), shares
 
 
-def value() -> Column:
-    """What an answer says, as text: its string, boolean or number, whichever it has."""
-    return F.coalesce(
-        F.col("value_str"), F.col("value_bool").cast("string"), F.col("value_num").cast("string")
-    )
+def ledger(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
+    """What the ledger says, as of `batch`, of the metric that the loop's datasets follow."""
+    return said_of(context, loop, question_of(loop, loop.outcome), batch)
+
+
+def said_of(context: Context, loop: LoopConfig, question: Question, batch: Batch) -> DataFrame:
+    """What the ledger says, as of `batch`, of one metric of the loop."""
+    of_loop, of_metric = F.col("loop") == loop.loop, F.col("metric") == question.rule.metric
+    return context.frame(OUTCOMES, batch).where(of_loop & of_metric)
 
 
 def sliced(context: Context, rows: DataFrame, batch: Batch) -> DataFrame:

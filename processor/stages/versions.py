@@ -19,11 +19,12 @@ from processor.datasets.manifest import File, content_sha256, splits, text
 from processor.datasets.sampling.base import Policy
 from processor.datasets.split import SPLITS
 from processor.datasets.store import Store
-from processor.feedback.outcomes import KNOWN_BY, PLACE, first_by
+from processor.feedback.outcomes import PLACE, first_by
+from processor.feedback.rule import KNOWN_BY
 from processor.plugins import Registry
 from processor.stages.base import Context, Writes, ranges_of
-from processor.stages.sources import inferences
-from processor.tables import DATASET_ROWS, DATASETS, OUTCOMES
+from processor.stages.sources import inferences, ledger
+from processor.tables import DATASET_ROWS, DATASETS
 
 ROWS_PER_FILE = 500_000
 FOLDER = "dataset_files"
@@ -80,17 +81,15 @@ def version_name(batch: Batch) -> str:
 
 
 def _decided(context: Context, batch: Batch, source: Source) -> DataFrame:
-    news = context.frame(OUTCOMES, batch).where(
-        (F.col("batch_id") == batch.id)
-        & (F.col("loop") == source.loop.loop)
-        & F.col("timing").isin(*KNOWN_BY)
+    news = ledger(context, source.loop, batch).where(
+        (F.col("batch_id") == batch.id) & F.col("timing").isin(*KNOWN_BY)
     )
     said = inferences(context, source.loop, batch).select(
         *("inference_id", "subject_key", "training_allowed", "log_keep_prob"),
         *PLACE,
     )
     keys = first_by(said, "inference_id").drop(*PLACE)
-    outcomes = news.select("inference_id", "state", "value", "origins")
+    outcomes = news.select("inference_id", "state", "value", "credit", "origins")
     return supervised.decide(outcomes, keys, source.recipe)
 
 

@@ -69,6 +69,11 @@ def inference(number: int) -> Row:
     }
 
 
+def credit(number: int) -> float:
+    """Every ninth shares its answer with three others."""
+    return 0.25 if number % 9 == 0 else 1.0
+
+
 def outcome(number: int) -> Row:
     """Every 30th was taken back, every 40th is known without a value."""
     state = "RETRACTED" if number % 30 == 7 else "POSITIVE"
@@ -76,7 +81,13 @@ def outcome(number: int) -> Row:
     own = place(number)
     asked = {"batch_id": own.pop("landed"), **own}
     origins = [asked, {"batch_id": 1, "topic": "answers", "partition": 0, "offset": number}]
-    return {"inference_id": f"i{number}", "state": state, "value": value, "origins": origins}
+    return {
+        "inference_id": f"i{number}",
+        "state": state,
+        "value": value,
+        "credit": credit(number),
+        "origins": origins,
+    }
 
 
 PLACE = {"landed": pa.int64(), "topic": pa.string(), "partition": pa.int32(), "offset": pa.int64()}
@@ -100,6 +111,7 @@ OUTCOMES = pa.schema(
         "inference_id": pa.string(),
         "state": pa.string(),
         "value": pa.string(),
+        "credit": pa.float64(),
         "origins": pa.list_(pa.struct([("batch_id", pa.int64()), *list(PLACE.items())[1:]])),
     }
 )
@@ -150,7 +162,8 @@ def test_who_is_in_and_why_not_is_as_in_plain_python(
     assert len(found) == ROWS
     for number in range(ROWS):
         row = found[f"i{number}"]
-        expected = (reason(number), side(number, made.salt), 1 / inference(number)["log_keep_prob"])
+        weight = credit(number) / inference(number)["log_keep_prob"]
+        expected = (reason(number), side(number, made.salt), weight)
         assert (row["reason"], row["split"], row["weight"]) == expected, number
         assert row["label"] == outcome(number)["value"]
     sides: dict[str, set[str]] = {}
@@ -172,7 +185,7 @@ def test_a_policy_keeps_as_many_as_it_says(events: tuple[DataFrame, DataFrame], 
     for row in able:
         number = int(row["inference_id"][1:])
         chance = inference(number)["log_keep_prob"] * row["inclusion_prob"]
-        assert row["weight"] == pytest.approx(1 / chance, rel=1e-15)
+        assert row["weight"] == pytest.approx(credit(number) / chance, rel=1e-15)
 
 
 @pytest.mark.parametrize("name", [policy.name for policy in POLICIES])

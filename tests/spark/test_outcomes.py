@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from processor.feedback.outcomes import KNOWN_BY, Now, Rule, changes, first_by
+from processor.feedback.outcomes import Now, changes, first_by
+from processor.feedback.rule import KNOWN_BY, Rule
 from processor.feedback.standing import latest, standing
 from processor.tables import ORIGIN
 
@@ -22,6 +23,7 @@ T0 = datetime(2024, 3, 1, tzinfo=UTC)
 MICRO, MINUTE, HOUR = timedelta(microseconds=1), timedelta(minutes=1), timedelta(hours=1)
 WINDOW = HOUR
 BATCHES = (1, 2, 3, 4)
+REWARDS = {"POSITIVE": 1.0, "NEGATIVE": 0.0}
 HISTORIES = 400
 
 PATIENT = Rule("metric", WINDOW, 10 * MINUTE, positive="yes", silence=None)
@@ -66,6 +68,8 @@ class Row(NamedTuple):
     state: str
     timing: str
     value: str | None
+    reward: float | None
+    credit: float
     answered_at: datetime | None
     origins: tuple[tuple[int, str, int, int], ...]
 
@@ -171,6 +175,8 @@ def told(
         what[0],
         how,
         what[1],
+        REWARDS.get(what[0]),
+        1.0,
         what[2],
         (own, *(a.place[1:] for a in weighed)),
     )
@@ -235,10 +241,12 @@ TEXT = pa.string()
 PLACE = {"batch_id": pa.int64(), "landed": pa.int64(), "topic": TEXT}
 PLACE |= {"partition": pa.int32(), "offset": pa.int64()}
 INFERENCE = {"inference_id": TEXT, "response_time": MICROS, "model_version": TEXT}
+INFERENCE |= {"model_name": TEXT, "deployment_id": TEXT, "variant": TEXT}
 ANSWER = {"inference_id": TEXT, "event_id": TEXT, "event_time": MICROS}
-ANSWER |= {"value": TEXT, "op": TEXT, "supersedes": TEXT}
+ANSWER |= {"value": TEXT, "reward": pa.float64(), "op": TEXT, "supersedes": TEXT}
+ANSWER |= {"credit": pa.float64()}
 LEDGER = {"inference_id": TEXT, "batch_id": pa.int64(), "timing": TEXT, "state": TEXT}
-LEDGER |= {"value": TEXT}
+LEDGER |= {"value": TEXT, "reward": pa.float64(), "credit": pa.float64()}
 
 
 def frame(
@@ -250,20 +258,25 @@ def frame(
 
 
 def frame_of_inferences(spark: SparkSession, rows: Iterable[Inference]) -> DataFrame:
-    values = [(*i.place, i.inference_id, i.response_time, i.model_version, "m") for i in rows]
-    return frame(spark, {**PLACE, **INFERENCE, "model_name": TEXT}, values)
+    values = [
+        (*i.place, i.inference_id, i.response_time, i.model_version, "m", None, None) for i in rows
+    ]
+    return frame(spark, {**PLACE, **INFERENCE}, values)
 
 
 def frame_of_answers(spark: SparkSession, rows: Iterable[Answer]) -> DataFrame:
     values = [
-        (*a.place, a.inference_id, a.event_id, a.event_time, a.value, a.op, a.supersedes)
+        (*a.place, a.inference_id, a.event_id, a.event_time, a.value, None, a.op, a.supersedes, 1.0)
         for a in rows
     ]
     return frame(spark, {**PLACE, **ANSWER}, values)
 
 
 def frame_of_ledger(spark: SparkSession, ledger: Iterable[Known]) -> DataFrame:
-    values = [(r.inference_id, batch, r.timing, r.state, r.value) for batch, r in ledger]
+    values = [
+        (r.inference_id, batch, r.timing, r.state, r.value, r.reward, r.credit)
+        for batch, r in ledger
+    ]
     return frame(spark, LEDGER, values)
 
 
@@ -353,7 +366,7 @@ def assert_all_was_seen(ledger: Sequence[Known], rule: Rule) -> None:
 
 def test_the_last_known_of_an_inference_is_of_its_last_batch(spark: SparkSession) -> None:
     def row(timing: str, value: str | None, state: str) -> Row:
-        return Row("i", "v1", T0, state, timing, value, None, ())
+        return Row("i", "v1", T0, state, timing, value, None, 1.0, None, ())
 
     ledger = [
         (9, row("LATE", "yes", "POSITIVE")),

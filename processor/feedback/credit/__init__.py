@@ -1,0 +1,1 @@
+"""Rules of credit, one file each: how an answer about several inferences is divided."""

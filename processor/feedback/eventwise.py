@@ -1,0 +1,143 @@
+"""What is known of inferences, from their events so far, one at a time. No Spark.
+
+The same rules as the ledger's (`processor.feedback.outcomes`): for a stream or a dashboard that
+has to agree with the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from processor.feedback.answer import Answer, Served, attribute
+from processor.feedback.question import Question
+from processor.feedback.rule import (
+    DEFAULT,
+    LATE,
+    NEGATIVE,
+    ON_TIME,
+    OUTSIDE,
+    POSITIVE,
+    RETRACT,
+    RETRACTED,
+    REWARDS,
+    VALUE,
+    WHOLE,
+    Rule,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known of an inference, and which model, version and variant it was that served."""
+
+    inference_id: str
+    model_name: str
+    model_version: str
+    deployment_id: str | None
+    variant: str | None
+    state: str
+    timing: str
+    value: str | None
+    reward: float | None
+    credit: float
+    answered_at: datetime | None
+
+
+def known(
+    inferences: Iterable[Served],
+    answers: Iterable[Answer],
+    question: Question,
+    mark: datetime | None = None,
+) -> dict[str, Outcome]:
+    """The outcome of each inference of which something is known.
+
+    Both are in order of arrival; what was sent twice counts once. `mark` is the watermark: when
+    it has passed the end of a window, silence means what the loop says.
+    """
+    seen: dict[str, Served] = {}
+    for one in inferences:
+        seen.setdefault(one.inference_id, one)
+    given = attribute(answers, seen.values(), question)
+    found = (outcome(one, given.get(name, ()), question.rule, mark) for name, one in seen.items())
+    return {one.inference_id: one for one in found if one is not None}
+
+
+def outcome(
+    one: Served, answers: Sequence[Answer], rule: Rule, mark: datetime | None = None
+) -> Outcome | None:
+    """What an inference's answers, in order of arrival, make of it; None: not known.
+
+    Only answers on time count: see `timing`.
+    """
+    on_time = [each for each in once(answers) if timing(each, one, rule) == ON_TIME]
+    if on_time:
+        return _said(one, winner(on_time), rule)
+    if rule.silence is not None and mark is not None and mark >= one.response_time + rule.patience:
+        worth = REWARDS[NEGATIVE]
+        return _outcome(one, NEGATIVE, DEFAULT, rule.silence, worth, WHOLE, None)
+    return None
+
+
+def once(answers: Iterable[Answer]) -> list[Answer]:
+    """Each event id once, as it first arrived."""
+    first: dict[str, Answer] = {}
+    for answer in answers:
+        first.setdefault(answer.event_id, answer)
+    return list(first.values())
+
+
+def timing(answer: Answer, one: Served, rule: Rule) -> str:
+    """Whether an answer happened in the window, and arrived before it was closed."""
+    lag = answer.event_time - one.response_time
+    if not timedelta(0) <= lag <= rule.window:
+        return OUTSIDE
+    closes = one.response_time + rule.patience
+    return LATE if answer.before is not None and answer.before >= closes else ON_TIME
+
+
+def winner(answers: Sequence[Answer]) -> Answer:
+    """The answer that counts: of those that none supersedes, the last that happened.
+
+    In a cycle each one is superseded, and none of them counts less than another. Of two at the
+    same moment, the one that arrived last.
+    """
+    superseded = {answer.supersedes for answer in answers}
+    live = [each for each in answers if each.event_id not in superseded] or list(answers)
+    return max(enumerate(live), key=lambda pair: (pair[1].event_time, pair[0]))[1]
+
+
+def _said(one: Served, answer: Answer, rule: Rule) -> Outcome:
+    at = answer.event_time
+    if answer.op == RETRACT:
+        return _outcome(one, RETRACTED, ON_TIME, None, None, answer.credit, at)
+    state = VALUE
+    if rule.positive is not None:
+        state = POSITIVE if answer.value == rule.positive else NEGATIVE
+    reward = REWARDS.get(state) if answer.reward is None else answer.reward
+    return _outcome(one, state, ON_TIME, answer.value, reward, answer.credit, at)
+
+
+def _outcome(
+    one: Served,
+    state: str,
+    how: str,
+    value: str | None,
+    reward: float | None,
+    credit: float,
+    at: datetime | None,
+) -> Outcome:
+    return Outcome(
+        one.inference_id,
+        one.model_name,
+        one.model_version,
+        one.deployment_id,
+        one.variant,
+        state,
+        how,
+        value,
+        reward,
+        credit,
+        at,
+    )

@@ -1,0 +1,175 @@
+"""What a loop asks of answers: found from its file, and asked of one event as of many. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from processor.config import LoopConfig, OutcomeConfig, checked
+from processor.errors import ConfigError
+from processor.feedback import credit as credit_rules
+from processor.feedback import signals
+from processor.feedback.credit.base import CreditRule
+from processor.feedback.levels import Level, level_of
+from processor.feedback.rule import RETRACT, Rule
+from processor.feedback.signals.base import LABEL, NUMBER, Said, Signal
+from processor.feedback.terms import Terms, Value
+from processor.plugins import Registry
+
+SIGNALS: Registry[Signal] = Registry(signals, "signal")
+CREDIT_RULES: Registry[CreditRule] = Registry(credit_rules, "rule of credit")
+DEFAULT_SIGNALS = {"ground_truth": "ground_truth", "feedback": "label"}
+"""The signal of a loop that says only where its answers come from."""
+
+
+@dataclass(frozen=True)
+class Credit:
+    """A rule of credit with its parameters."""
+
+    rule: CreditRule
+    params: Any
+
+    def score(self, on: Terms[Value]) -> Value:
+        """How much an inference deserves, beside the others."""
+        return self.rule.score(on, self.params)
+
+
+@dataclass(frozen=True)
+class Reading(Generic[Value]):
+    """What an event says of one target, if it `counts`; `reward` is missing for labels."""
+
+    counts: Value
+    target: Value
+    value: Value
+    reward: Value
+
+
+@dataclass(frozen=True)
+class Question:
+    """One metric of a loop: which events answer it, what they say, and whom they are about.
+
+    `credit` is None where an answer is whole for each inference that it reaches.
+    """
+
+    model: str
+    signal: Signal
+    level: Level
+    rule: Rule
+    negative: str
+    threshold: float | None = None
+    credit: Credit | None = None
+
+    def readings(self, on: Terms[Value]) -> list[Reading[Value]]:
+        """What an event says; nothing counts that is of another kind, metric or level."""
+        return [self._reading(on, said) for said in self.signal.said]
+
+    def _reading(self, on: Terms[Value], said: Said) -> Reading[Value]:
+        found = said.value(on)
+        key = self.level.event_key
+        target = said.target(on) if key is None else on.field(key)
+        retracts = on.equal(on.field("op"), on.literal(RETRACT))
+        speaks = on.choose(retracts, on.literal(True), on.given(found))
+        counts = on.every(*self._asked(on), on.given(target), speaks)
+        if self.signal.becomes != NUMBER:
+            return Reading(counts, target, found, on.missing())
+        return Reading(counts, target, self._named(on, found), found)
+
+    def _asked(self, on: Terms[Value]) -> list[Value]:
+        asked = [on.equal(on.field("metric"), on.literal(self.rule.metric))]
+        if self.signal.kind is not None:
+            asked.append(on.equal(on.field("kind"), on.literal(self.signal.kind)))
+        if self.level.symbols:
+            asked.append(on.among(on.field("level"), self.level.symbols))
+        return asked
+
+    def _named(self, on: Terms[Value], number: Value) -> Value:
+        """The number as text; or the label that the threshold makes of it."""
+        if self.threshold is None or self.rule.positive is None:
+            return on.text(number)
+        reached = on.at_least(number, on.literal(self.threshold))
+        label = on.choose(reached, on.literal(self.rule.positive), on.literal(self.negative))
+        return on.choose(on.given(number), label)
+
+
+def questions(loop: LoopConfig) -> list[Question]:
+    """Every metric of a loop, that of its datasets first.
+
+    Raises:
+        ConfigError: an unknown signal, level or rule of credit, or ones that do not go together.
+    """
+    found = [
+        question_of(loop, told, where)
+        for told, where in (
+            (loop.outcome, "outcome"),
+            *((each, f"outcomes.{number}") for number, each in enumerate(loop.outcomes)),
+        )
+    ]
+    names = [each.rule.metric for each in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"the loop {loop.loop!r} asks for {twice[0]!r} twice", remedy="rename one metric"
+        )
+    return found
+
+
+def question_of(loop: LoopConfig, told: OutcomeConfig, where: str = "outcome") -> Question:
+    """One metric of a loop; raises ConfigError as `questions` does."""
+    place = f"the loop {loop.loop!r}, {where}"
+    signal = _signal(told, place)
+    level = level_of(told.level, signal.source)
+    _check(told, signal, place)
+    sided = signal.becomes == LABEL or told.threshold is not None
+    silence = told.negative if told.default == "negative" else None
+    rule = Rule(told.metric, told.window, told.grace, told.positive if sided else None, silence)
+    credit = _credit(told, level, place)
+    return Question(loop.model, signal, level, rule, told.negative, told.threshold, credit)
+
+
+def _signal(told: OutcomeConfig, place: str) -> Signal:
+    if told.signal is None and told.source is None:
+        raise ConfigError(f"{place} names no signal", remedy="write `signal: NAME`")
+    signal = SIGNALS[told.signal or DEFAULT_SIGNALS[str(told.source)]]
+    if told.source not in (None, signal.source):
+        raise ConfigError(
+            f"{place}: the signal {signal.name!r} does not come from {told.source}",
+            remedy=f"write `from: {signal.source}`, or leave it out",
+        )
+    return signal
+
+
+def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:
+    if told.threshold is not None and signal.becomes != NUMBER:
+        raise ConfigError(
+            f"{place}: the signal {signal.name!r} is a {signal.becomes}, it reaches no threshold",
+            remedy="leave `threshold` out",
+        )
+    if told.default is not None and signal.becomes != LABEL and told.threshold is None:
+        raise ConfigError(
+            f"{place}: a {signal.becomes} is never negative, so silence is not",
+            remedy="give a number a `threshold`, or leave `default` out",
+        )
+    if signal.said[0] != Said(signal.said[0].value) and told.level != "inference":
+        raise ConfigError(
+            f"{place}: the signal {signal.name!r} names its inferences itself",
+            remedy="write `level: inference`",
+        )
+
+
+def _credit(told: OutcomeConfig, level: Level, place: str) -> Credit | None:
+    if not level.shared:
+        if told.credit is not None:
+            raise ConfigError(
+                f"{place}: an answer of the level {level.name!r} is not divided",
+                remedy="leave `credit` out, or write `level: session`",
+            )
+        return None
+    params = dict(told.credit or {})
+    name = params.pop("rule", None)
+    if name is None:
+        choices = ", ".join(sorted(rule.name for rule in CREDIT_RULES))
+        raise ConfigError(
+            f"{place}: an answer of a whole {level.name} needs a rule of credit",
+            remedy=f"write `credit: {{rule: NAME}}` with one of {choices}",
+        )
+    rule = CREDIT_RULES[str(name)]
+    return Credit(rule, checked(rule.params, params, f"{place}.credit"))

@@ -1,0 +1,41 @@
+"""When answers count, and what they make of an inference: the words that both forms share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+POSITIVE, NEGATIVE, VALUE, RETRACTED = "POSITIVE", "NEGATIVE", "VALUE", "RETRACTED"
+ON_TIME, LATE, OUTSIDE, DEFAULT = "ON_TIME", "LATE", "OUTSIDE", "DEFAULT"
+KNOWN_BY = (ON_TIME, DEFAULT)
+"""The timings of rows that say what is known; the others are records of what came amiss."""
+
+CREDITED_ROLES = ("PRIMARY", "CANARY")
+"""Roles whose outputs someone saw; a shadow's output is never credited with an answer."""
+
+OK = "OK"  # the status of an inference that answered
+RETRACT = "RETRACT"  # the op of an event that takes another back
+REWARDS = {POSITIVE: 1.0, NEGATIVE: 0.0}
+"""What a label is worth; a number is its own reward."""
+
+WHOLE, NONE = 1.0, 0.0
+"""The credit of an answer about one inference alone, and of one whose answers went to others."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How answers become outcomes of one metric; `silence` is the value that none means.
+
+    `positive` is the value that makes an outcome POSITIVE; None where values have no side.
+    """
+
+    metric: str
+    window: timedelta
+    grace: timedelta
+    positive: str | None
+    silence: str | None = None
+
+    @property
+    def patience(self) -> timedelta:
+        """How long after the response the window is closed."""
+        return self.window + self.grace

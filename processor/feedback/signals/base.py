@@ -1,0 +1,57 @@
+"""What a signal is, and what more than one of them say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from processor.feedback.terms import Formula, Terms, Value
+
+Becomes = Literal["label", "number", "text"]
+LABEL, NUMBER, TEXT = "label", "number", "text"
+
+
+def inference_id(on: Terms[Value]) -> Value:
+    """The inference that an event names."""
+    return on.field("inference_id")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an event says of the inference that `target` names; a missing value says nothing."""
+
+    value: Formula
+    target: Formula = inference_id
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A kind of answer: which events it reads, and what each of them comes to.
+
+    `kind` is a symbol of FeedbackEvent's `kind`, None for events of GroundTruth. A `label` is a
+    text held against the loop's `positive`; its reward is 1 or 0. A `number` is a double and its
+    own reward; a loop's `threshold` makes it a label too. A `text` is kept as it is, and is no
+    reward. An event may say something of two inferences.
+    """
+
+    name: str
+    kind: str | None
+    becomes: Becomes
+    said: tuple[Said, ...]
+
+    @property
+    def source(self) -> Literal["feedback", "ground_truth"]:
+        """The table of the events that it reads."""
+        return "ground_truth" if self.kind is None else "feedback"
+
+
+def spoken(on: Terms[Value]) -> Value:
+    """The value of an event as text: its string, truth or number, whichever it has."""
+    return on.first(
+        on.field("value_str"), on.text(on.field("value_bool")), on.text(on.field("value_num"))
+    )
+
+
+def happened(on: Terms[Value]) -> Value:
+    """`true`, unless the event says that it did not."""
+    return on.text(on.first(on.field("value_bool"), on.literal(True)))

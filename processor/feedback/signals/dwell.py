@@ -1,0 +1,16 @@
+"""dwell: how long somebody stayed with what was shown."""
+
+from __future__ import annotations
+
+from processor.feedback.signals.base import Said, Signal
+from processor.feedback.terms import Terms, Value
+
+MS_PER_SECOND = 1000.0
+
+
+def value(on: Terms[Value]) -> Value:
+    """The time in seconds."""
+    return on.over(on.number("dwell_ms"), on.literal(MS_PER_SECOND))
+
+
+ENTRY = Signal("dwell", "ENGAGEMENT", "number", (Said(value),))

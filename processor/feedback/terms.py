@@ -1,0 +1,89 @@
+"""The few operations that a definition is written in: once, for one event and for many.
+
+A definition is a function of `Terms`. Given `plain.Plain` it says what one event means, without
+Spark; given `columns.Columns` it is the Spark expression that says the same.
+A missing value makes the result of an operation missing, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Terms(Protocol[Value]):
+    """Operations on values of one kind: plain ones, or Spark's columns."""
+
+    def field(self, name: str) -> Value:
+        """A field of the event; `a.b` is the field `b` of the record `a`."""
+        ...
+
+    def number(self, name: str) -> Value:
+        """A field as a double; missing where it is not finite."""
+        ...
+
+    def head(self, name: str) -> Value:
+        """The first of a list; missing where it is empty."""
+        ...
+
+    def literal(self, value: str | float | bool) -> Value:  # noqa: FBT001  # a value, not a flag
+        """The same for every event."""
+        ...
+
+    def missing(self) -> Value:
+        """Nothing."""
+        ...
+
+    def text(self, value: Value) -> Value:
+        """A text, a truth or a double as text; a double as Java writes it."""
+        ...
+
+    def first(self, *values: Value) -> Value:
+        """The first that is not missing."""
+        ...
+
+    def choose(self, condition: Value, then: Value, otherwise: Value | None = None) -> Value:
+        """One of two; a missing condition is not met, and no `otherwise` is missing."""
+        ...
+
+    def given(self, value: Value) -> Value:
+        """Whether it is there; never missing."""
+        ...
+
+    def every(self, *conditions: Value) -> Value:
+        """Whether all are met; a missing one is not met."""
+        ...
+
+    def equal(self, one: Value, other: Value) -> Value:
+        """Whether two are the same; missing if either is."""
+        ...
+
+    def among(self, value: Value, choices: Sequence[str]) -> Value:
+        """Whether a text is one of several."""
+        ...
+
+    def at_least(self, one: Value, other: Value) -> Value:
+        """Whether a number is another, or more."""
+        ...
+
+    def minus(self, one: Value, other: Value) -> Value:
+        """The difference of two numbers."""
+        ...
+
+    def over(self, one: Value, other: Value) -> Value:
+        """The quotient of two numbers; missing where it is not finite."""
+        ...
+
+    def power(self, base: Value, exponent: Value) -> Value:
+        """A number to the power of another."""
+        ...
+
+
+class Formula(Protocol):
+    """A definition: the same whichever values it is given."""
+
+    def __call__(self, on: Terms[Value], /) -> Value:
+        """What it comes to."""
+        ...

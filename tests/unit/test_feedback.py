@@ -1,0 +1,297 @@
+"""What one event comes to, who is credited with it, and what a loop may not ask."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from processor.config import LoopConfig
+from processor.errors import ConfigError
+from processor.feedback import Outcome, Question, attribute, known, questions, read, served
+from processor.feedback.plain import number_text
+
+T0 = datetime(2024, 3, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+Event = dict[str, Any]
+
+
+def asked(signal: str, **told: Any) -> Question:  # noqa: ANN401  # any key
+    outcome = {"metric": "m", "signal": signal, "window": "1h", **told}
+    return questions(loop(outcome=outcome))[0]
+
+
+def loop(**told: Any) -> LoopConfig:  # noqa: ANN401  # any key
+    base = {"loop": "l", "model": "bot", "outcome": {"metric": "m", "window": "1h"}}
+    return LoopConfig.model_validate({**base, **told})
+
+
+def said(minute: float = 0, **told: Any) -> Event:  # noqa: ANN401  # any field
+    base = {"event_id": "e", "event_time": T0 + minute * MINUTE, "metric": "m"}
+    return {**base, "level": "INFERENCE", "inference_id": "i", **told}
+
+
+def output(name: str, minute: float = 0, **told: Any) -> Event:  # noqa: ANN401  # any field
+    base = {"inference_id": name, "event_time": T0 + minute * MINUTE, "session_id": "s"}
+    base |= {"role": "PRIMARY", "status": "OK", "model_name": "bot", "model_version": "1"}
+    return {**base, **told}
+
+
+def outcomes(
+    outputs: list[Event], events: list[Event], question: Question, mark: datetime | None = None
+) -> dict[str, Outcome]:
+    answers = [answer for event in events for answer in read(event, question)]
+    seen = [one for each in outputs if (one := served(each, question)) is not None]
+    return known(seen, answers, question, mark)
+
+
+# --- what an event comes to -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("signal", "told", "value", "reward"),
+    [
+        ("thumbs", {"kind": "THUMBS", "value_bool": True}, "true", 1.0),
+        ("thumbs", {"kind": "THUMBS", "value_bool": False}, "false", 0.0),
+        (
+            "rating",
+            {"kind": "RATING", "value_num": 4, "scale_min": 1, "scale_max": 5},
+            "0.75",
+            0.75,
+        ),
+        (
+            "rating",
+            {"kind": "RATING", "value_num": -1, "scale_min": -1, "scale_max": 1},
+            "0.0",
+            0.0,
+        ),
+        ("label", {"kind": "LABEL", "value_num": 3}, "3.0", 0.0),
+        ("label", {"kind": "LABEL", "value_str": "true"}, "true", 1.0),
+        ("click", {"kind": "ENGAGEMENT"}, "true", 1.0),
+        ("click", {"kind": "ENGAGEMENT", "value_bool": False}, "false", 0.0),
+        ("dwell", {"kind": "ENGAGEMENT", "dwell_ms": 1500}, "1.5", 1.5),
+        ("position", {"kind": "ENGAGEMENT", "position": 0}, "1.0", 1.0),
+        ("position", {"kind": "ENGAGEMENT", "position": 3}, "0.25", 0.25),
+        ("correction", {"kind": "CORRECTION", "value_str": "cat"}, "cat", 0.0),
+        ("correction", {"kind": "CORRECTION", "content_json": "[1]"}, "[1]", 0.0),
+        ("demonstration", {"kind": "DEMONSTRATION", "content_json": "{}"}, "{}", None),
+        ("ranking", {"kind": "RANKING", "ranking": ["c2", "c1"]}, "c2", None),
+        ("reward", {"kind": "REWARD", "value_num": -0.5}, "-0.5", -0.5),
+        ("flag", {"kind": "FLAG"}, "true", 1.0),
+        ("ground_truth", {"value_bool": True}, "true", 1.0),
+    ],
+)
+def test_a_signal_comes_to(signal: str, told: Event, value: str, reward: float | None) -> None:
+    (found,) = outcomes([output("i")], [said(**told)], asked(signal)).values()
+    assert (found.value, found.reward) == (value, reward)
+
+
+@pytest.mark.parametrize(
+    ("signal", "told"),
+    [
+        ("rating", {"kind": "RATING", "value_num": 4}),
+        ("rating", {"kind": "RATING", "value_num": 4, "scale_min": 4, "scale_max": 4}),
+        ("reward", {"kind": "REWARD", "value_num": float("nan")}),
+        ("position", {"kind": "ENGAGEMENT", "position": -1}),
+        ("dwell", {"kind": "ENGAGEMENT", "value_bool": True}),
+        ("ranking", {"kind": "RANKING", "ranking": []}),
+        ("thumbs", {"kind": "LABEL", "value_bool": True}),
+        ("thumbs", {"kind": "THUMBS", "value_bool": True, "metric": "another"}),
+        ("thumbs", {"kind": "THUMBS", "value_bool": True, "level": "SESSION", "session_id": "s"}),
+    ],
+)
+def test_what_says_nothing_is_no_answer(signal: str, told: Event) -> None:
+    assert not read(said(**told), asked(signal))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "worth"), [("A", (1, 0)), ("B", (0, 1)), ("TIE", (0.5, 0.5)), ("BOTH_BAD", (0, 0))]
+)
+def test_a_preference_says_something_of_both(outcome: str, worth: tuple[float, float]) -> None:
+    pair = {"a_inference_id": "i", "b_inference_id": "j", "outcome": outcome}
+    found = outcomes(
+        [output("i"), output("j")], [said(kind="PREFERENCE", preference=pair)], asked("preference")
+    )
+    assert (found["i"].reward, found["j"].reward) == worth
+
+
+def test_an_inference_is_not_preferred_to_itself() -> None:
+    pair = {"a_inference_id": "i", "b_inference_id": "i", "outcome": "A"}
+    assert not read(said(kind="PREFERENCE", preference=pair), asked("preference"))
+
+
+def test_the_threshold_itself_is_reached() -> None:
+    question = asked("dwell", threshold=30, positive="stayed", negative="left")
+    for ms, value, state in ((30_000, "stayed", "POSITIVE"), (29_999, "left", "NEGATIVE")):
+        event = said(kind="ENGAGEMENT", dwell_ms=ms)
+        (found,) = outcomes([output("i")], [event], question).values()
+        assert (found.value, found.state, found.reward) == (value, state, ms / 1000)
+
+
+def test_numbers_read_back_as_what_they_were() -> None:
+    rng = Random(2)
+    for _ in range(2000):
+        number = rng.choice((1, -1)) * rng.random() * 10.0 ** rng.randrange(-320, 308)
+        assert float(number_text(number)) == number
+    shown = {1e7: "1.0E7", 9999999.0: "9999999.0", 0.001: "0.001", 1e-4: "1.0E-4", -0.0: "-0.0"}
+    assert {number: number_text(number) for number in shown} == shown
+
+
+# --- whom it is about -----------------------------------------------------------------------------
+
+
+def credits_of(question: Question, minute: float, *outputs: Event) -> dict[str, float]:
+    event = said(minute, level="SESSION", session_id="s", kind="THUMBS", value_bool=True)
+    seen = [one for each in outputs if (one := served(each, question)) is not None]
+    given = attribute(read(event, question), seen, question)
+    return {name: answers[0].credit for name, answers in given.items()}
+
+
+THREE = (output("c", 20), output("a", 0), output("b", 10))
+
+
+@pytest.mark.parametrize(
+    ("credit", "expected"),
+    [
+        ({"rule": "last"}, {"c": 1.0}),
+        ({"rule": "first"}, {"a": 1.0}),
+        ({"rule": "uniform"}, {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
+        ({"rule": "time_decay", "half_life": "10m"}, {"a": 1 / 7, "b": 2 / 7, "c": 4 / 7}),
+    ],
+)
+def test_an_answer_to_a_session_is_divided(credit: Event, expected: dict[str, float]) -> None:
+    question = asked("thumbs", level="session", credit=credit)
+    assert credits_of(question, 30, *THREE) == pytest.approx(expected)
+
+
+def test_only_what_was_seen_before_the_answer_and_in_its_window_shares_it() -> None:
+    question = asked("thumbs", level="session", credit={"rule": "uniform"})
+    planted = (
+        output("too early", -1),
+        output("oldest", 0),
+        output("at the answer", 60),
+        output("after", 61),
+        output("shadow", 30, role="SHADOW"),
+        output("failed", 30, status="ERROR"),
+        output("another model", 30, model_name="another"),
+        output("another session", 30, session_id="t"),
+    )
+    assert credits_of(question, 60, *planted) == {"oldest": 0.5, "at the answer": 0.5}
+    assert credits_of(question, -2, *planted) == {}
+
+
+def test_of_two_at_one_moment_the_name_decides_who_is_last() -> None:
+    question = asked("thumbs", level="session", credit={"rule": "last"})
+    assert credits_of(question, 5, output("b"), output("a")) == {"b": 1.0}
+
+
+def test_very_old_outputs_still_share_all_of_an_answer() -> None:
+    told = {"rule": "time_decay", "half_life": "1s"}
+    question = asked("thumbs", level="session", credit=told, window="3650d")
+    shares = credits_of(question, 60 * 24 * 3000, output("a"), output("b", 0.1))
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["b"] > shares["a"] > 0
+
+
+def test_a_retraction_takes_the_answer_back_from_whom_it_was_given_to() -> None:
+    question = asked("thumbs", level="session", credit={"rule": "last"})
+    told: Event = {"level": "SESSION", "session_id": "s", "kind": "THUMBS"}
+    first = said(5, value_bool=True, **told)
+    back = said(15, event_id="f", op="RETRACT", supersedes="e", **told)
+    outputs = [output("a", 0), output("b", 10)]
+    assert outcomes(outputs, [first], question)["a"].state == "POSITIVE"
+    found = outcomes(outputs, [first, back], question)
+    assert {name: each.state for name, each in found.items()} == {"a": "RETRACTED"}
+
+
+def test_an_answer_about_a_candidate_is_about_the_one_that_was_shown() -> None:
+    question = asked("thumbs", level="candidate")
+    listed = [{"candidate_id": "c1"}, {"candidate_id": "c2"}]
+    shown = output("i", candidates=listed, shown_candidate_id="c1")
+    told: Event = {"level": "CANDIDATE", "kind": "THUMBS", "value_bool": True}
+    assert outcomes([shown], [said(candidate_id="c1", **told)], question)
+    assert not outcomes([shown], [said(candidate_id="c2", **told)], question)
+    all_of_them = output("i", candidates=listed)
+    assert outcomes([all_of_them], [said(candidate_id="c2", **told)], question)
+
+
+def test_a_truth_of_a_request_is_whole_for_each_output_that_was_seen() -> None:
+    question = asked("ground_truth", level="request")
+    outputs = [
+        output("a", request_id="r", model_version="1", variant="blue", deployment_id="d1"),
+        output("b", request_id="r", model_version="2", role="CANARY"),
+        output("c", request_id="r", role="SHADOW"),
+        output("d", request_id="q"),
+    ]
+    event = {"event_id": "e", "event_time": T0 + MINUTE, "metric": "m", "value_bool": True}
+    found = outcomes(outputs, [event | {"entity_key": "r"}], question)
+    assert {name: each.credit for name, each in found.items()} == {"a": 1.0, "b": 1.0}
+    assert (found["a"].variant, found["a"].deployment_id) == ("blue", "d1")
+    assert found["b"].model_version == "2"
+
+
+def test_silence_is_negative_when_the_window_is_closed_and_no_sooner() -> None:
+    question = asked("click", default="negative", grace="1m")
+    closes = T0 + 61 * MINUTE
+    assert not outcomes([output("i")], [], question, closes - timedelta(microseconds=1))
+    (found,) = outcomes([output("i")], [], question, closes).values()
+    assert (found.state, found.timing, found.value) == ("NEGATIVE", "DEFAULT", "false")
+    assert (found.reward, found.credit) == (0.0, 1.0)
+
+
+# --- what a loop may not ask ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"signal": "thumb"}, "did you mean 'thumbs'"),
+        ({"signal": "thumbs", "level": "sessions"}, "did you mean 'session'"),
+        ({"signal": "thumbs", "level": "request"}, "feedback has no level 'request'"),
+        ({"signal": "thumbs", "from": "ground_truth"}, "from: feedback"),
+        ({}, "signal: NAME"),
+        ({"signal": "thumbs", "threshold": 1}, "leave `threshold` out"),
+        ({"signal": "dwell", "default": "negative"}, "`threshold`"),
+        ({"signal": "ranking", "default": "negative"}, "leave `default` out"),
+        ({"signal": "thumbs", "level": "session"}, "first, last, time_decay, uniform"),
+        ({"signal": "thumbs", "credit": {"rule": "last"}}, "leave `credit` out"),
+        (
+            {"signal": "thumbs", "level": "session", "credit": {"rule": "lst"}},
+            "did you mean 'last'",
+        ),
+        (
+            {"signal": "thumbs", "level": "session", "credit": {"rule": "last", "half_life": "1d"}},
+            "unknown key 'half_life'",
+        ),
+        (
+            {"signal": "thumbs", "level": "session", "credit": {"rule": "time_decay"}},
+            "half_life",
+        ),
+        (
+            {"signal": "preference", "level": "session", "credit": {"rule": "last"}},
+            "names its inferences itself",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_with_what_to_write(
+    told: Event, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        questions(loop(outcome={"metric": "m", "window": "1h", **told}))
+    assert expected in str(refused.value)
+
+
+def test_a_loop_without_signals_means_what_it_did() -> None:
+    for source, signal in (("ground_truth", "ground_truth"), ("feedback", "label")):
+        (found,) = questions(loop(outcome={"metric": "m", "from": source, "window": "1h"}))
+        assert (found.signal.name, found.level.name, found.credit) == (signal, "inference", None)
+
+
+def test_a_loop_asks_for_several_metrics_each_once() -> None:
+    main = {"metric": "m", "signal": "thumbs", "window": "1h"}
+    more = [{"metric": "n", "signal": "dwell", "window": "2h"}]
+    assert [q.rule.metric for q in questions(loop(outcome=main, outcomes=more))] == ["m", "n"]
+    with pytest.raises(ConfigError, match="asks for 'm' twice"):
+        questions(loop(outcome=main, outcomes=[main]))
