@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from processor.config import DatasetConfig
+from processor.datasets.chain import Cells, Chain, with_chances
 from processor.datasets.draws import draw
-from processor.datasets.sampling.base import Policy
 from processor.datasets.split import split
+from processor.datasets.weights import weight
 
 KEPT = "kept"
 NUMERIC, CATEGORICAL = "num.", "str."
@@ -21,11 +22,10 @@ NUMERIC, CATEGORICAL = "num.", "str."
 
 @dataclass(frozen=True)
 class Recipe:
-    """A dataset's configuration, with its policy found and its parameters checked."""
+    """A dataset's configuration, with its policies found and their parameters checked."""
 
     config: DatasetConfig
-    policy: Policy
-    params: Any
+    chain: Chain
 
     @property
     def salt(self) -> str:
@@ -33,34 +33,52 @@ class Recipe:
         return f"{self.config.name}|{self.config.seed}"
 
 
-def decide(outcomes: DataFrame, inferences: DataFrame, recipe: Recipe) -> DataFrame:
-    """Whether each outcome becomes a row, and with what weight; on keys alone.
+def candidates(
+    outcomes: DataFrame, inferences: DataFrame, recipe: Recipe, mark: datetime | None
+) -> DataFrame:
+    """Every outcome with its cells and its draw, and why it cannot become a row; on keys alone.
 
-    Columns in: `outcomes` inference_id, state, value, credit, origins; `inferences` inference_id,
-    subject_key, training_allowed, log_keep_prob.
-    Columns out: inference_id, label, origins, reason (`kept`, or why not), split,
-    inclusion_prob, weight = credit / (log_keep_prob * inclusion_prob).
+    Columns in: `outcomes` inference_id, state, value, reward, credit, solicit_prob, origins;
+    `inferences` inference_id, subject_key, training_allowed, log_keep_prob, and what the policies
+    read. Columns out: inference_id, label, origins, refusal (null for what can be chosen), split,
+    cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's watermark.
     """
     joined = outcomes.join(inferences, "inference_id")
-    allowed = joined.withColumn("_why", _refusal())
-    sampled = allowed.withColumn("inclusion_prob", recipe.policy.inclusion(allowed, recipe.params))
+    named = joined.withColumnRenamed("value", "label").withColumn(
+        "watermark", F.lit(mark).cast("timestamp")
+    )
     subject = F.coalesce("subject_key", "inference_id")
-    kept = draw(F.col("inference_id"), f"sample|{recipe.salt}") < F.col("inclusion_prob")
-    return sampled.select(
-        "inference_id",
-        F.col("value").alias("label"),
-        "origins",
-        F.coalesce("_why", F.when(kept, KEPT).otherwise("not_sampled")).alias("reason"),
+    return named.select(
+        *("inference_id", "label", "origins"),
+        _refusal().alias("refusal"),
         split(subject, recipe.config.split, recipe.salt).alias("split"),
-        "inclusion_prob",
-        (F.col("credit") / (F.col("log_keep_prob") * F.col("inclusion_prob"))).alias("weight"),
+        recipe.chain.cells().alias("cells"),
+        draw(F.col("inference_id"), f"sample|{recipe.salt}").alias("drawn"),
+        *("credit", "log_keep_prob", "solicit_prob"),
+    )
+
+
+def decide(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
+    """Whether each of the `candidates` becomes a row, and with what weight.
+
+    Columns out: inference_id, label, origins, reason (`kept`, or why not), split,
+    inclusion_prob, weight: see `processor.datasets.weights`.
+    """
+    kept = F.col("drawn") < F.col("inclusion_prob")
+    chain = ("log_keep_prob", "solicit_prob", "inclusion_prob")
+    worth = weight(F.col("credit"), *map(F.col, chain))
+    return with_chances(found, chances).select(
+        *("inference_id", "label", "origins"),
+        F.coalesce("refusal", F.when(kept, KEPT).otherwise("not_sampled")).alias("reason"),
+        *("split", "inclusion_prob"),
+        worth.alias("weight"),
     )
 
 
 def _refusal() -> Column:
     return (
         F.when(F.col("state") == "RETRACTED", "retracted")
-        .when(F.col("value").isNull(), "no_label")
+        .when(F.col("label").isNull(), "no_label")
         .when(~F.col("training_allowed"), "training_not_allowed")
     )
 

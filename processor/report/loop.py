@@ -15,6 +15,7 @@ AMISS = ("late", "outside")
 """Answers that came amiss, counted besides."""
 
 _PREFIX = "outcomes."
+_DATASET = "dataset."
 _DIFFERENCE, _VERDICT = "accuracy_difference", "verdict"  # of a candidate, less its baseline
 _POINT = (
     *("batch_id", "value", "ci_low", "ci_high", "n", "reference", "reference_value"),
@@ -36,6 +37,7 @@ def section(name: str, config: LoopConfig | None, tables: Mapping[str, Rows], ba
         "drift": _drift(where(told, batch_id=batch_id)),
         "candidates": _candidates(told),
         "datasets": [_dataset(row) for row in ordered(mine["datasets"], "batch_id", "dataset")],
+        "refused_versions": _refused(told),
         "decisions": [
             _decision(row, tables["receipts"])
             for row in ordered(mine["decisions"], "batch_id", "rule", "rule_hash")
@@ -86,7 +88,7 @@ def _quality(told: Rows) -> list[dict[str, Any]]:
 
 def _is_quality(row: Row) -> bool:
     metric: str = row["metric"]
-    other = metric.startswith(_PREFIX) or metric in (_DIFFERENCE, _VERDICT)
+    other = metric.startswith((_PREFIX, _DATASET)) or metric in (_DIFFERENCE, _VERDICT)
     return row["feature"] is None and not other
 
 
@@ -143,6 +145,15 @@ def _dataset(row: Row) -> dict[str, Any]:
     )
     maps = {name: dict(row[name] or {}) for name in ("dropped", "quality")}
     return {**pick(row, *wanted), **pick(maps, *maps)}
+
+
+def _refused(told: Rows) -> list[dict[str, Any]]:
+    """The versions that were not made, by batch, and why."""
+    refused = [row for row in told if row["metric"].startswith(_DATASET) and row["reason"]]
+    return [
+        {"dataset": row["metric"].split(".")[1], **pick(row, "batch_id", "reason")}
+        for row in ordered(refused, "batch_id", "metric")
+    ]
 
 
 def _decision(row: Row, receipts: Rows) -> dict[str, Any]:

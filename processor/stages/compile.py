@@ -18,7 +18,7 @@ from processor.feedback.rule import Rule
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build, recipes
-from processor.tables import DATASET_ROWS, DATASETS, OUTCOMES, PROOFS, TYPED, struct
+from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, struct
 
 _MARKS = struct(batch_id=T.LongType(), before=T.TimestampType())
 
@@ -81,6 +81,6 @@ STAGE = Stage(
     "compile",
     "join answers to inferences, publish dataset versions",
     (TYPED["inferences"], TYPED["ground_truth"], TYPED["feedback"], PROOFS, OUTCOMES),
-    (OUTCOMES, DATASET_ROWS, DATASETS),
+    (OUTCOMES, DATASET_ROWS, MEASUREMENTS, DATASETS),
     run,
 )

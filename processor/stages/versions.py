@@ -12,19 +12,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.config import Config, LoopConfig, checked
+from processor.config import Config, LoopConfig
 from processor.datasets import formats, sampling, supervised
+from processor.datasets.chain import chain
 from processor.datasets.formats.base import Format
 from processor.datasets.manifest import File, content_sha256, splits, text
 from processor.datasets.sampling.base import Policy
 from processor.datasets.split import SPLITS
 from processor.datasets.store import Store
-from processor.feedback.outcomes import PLACE, first_by
-from processor.feedback.rule import KNOWN_BY
 from processor.plugins import Registry
 from processor.stages.base import Context, Writes, ranges_of
-from processor.stages.sources import inferences, ledger
-from processor.tables import DATASET_ROWS, DATASETS
+from processor.stages.choices import Choice, choose
+from processor.stages.sources import inferences
+from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS
 
 ROWS_PER_FILE = 500_000
 FOLDER = "dataset_files"
@@ -51,28 +51,32 @@ def recipes(config: Config) -> list[Source]:
 
 def _recipe(loop: LoopConfig, number: int) -> supervised.Recipe:
     dataset = loop.datasets[number]
-    told = dict(dataset.sampling)
     where = f"the loop {loop.loop!r}, datasets.{number}.sampling"
-    policy = POLICIES[str(told.pop("policy", "all"))]
-    return supervised.Recipe(dataset, policy, checked(policy.params, told, where))
+    return supervised.Recipe(dataset, chain(dataset.sampling, POLICIES, where))
 
 
 def build(context: Context, batch: Batch, writes: Writes, sources: Iterable[Source]) -> None:
     """Decides the rows of every version on keys, then fetches features and writes the files.
 
-    The rows are committed first; the commit to `datasets` is what makes a version visible.
+    A version with too few effective rows is not made: a measurement says so, and why. The rows
+    are committed first; the commit to `datasets` is what makes a version visible.
     """
-    if not writes.pending(DATASET_ROWS) and not writes.pending(DATASETS):
+    if not any(writes.pending(table) for table in (DATASET_ROWS, MEASUREMENTS, DATASETS)):
         return
-    decided = [(each, _decided(context, batch, each).persist()) for each in sources]
+    made = [(each, choose(context, batch, each.loop, each.recipe)) for each in sources]
+    for _, choice in made:
+        if choice.kept and choice.refusal:
+            context.say(f"{choice.recipe.config.name}: {choice.refusal}")
     try:
+        passed = [(each, choice) for each, choice in made if choice.kept and not choice.refusal]
         if writes.pending(DATASET_ROWS):
-            _write_rows(batch, writes, decided)
-        versions = [row for each, rows in decided for row in _version(context, batch, each, rows)]
-        writes.rows(DATASETS, versions)
+            _write_rows(batch, writes, [choice for _, choice in passed])
+        found = [choice.measured() for _, choice in made if choice.kept]
+        writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(each)} for each in found])
+        writes.rows(DATASETS, [_version(context, batch, *each) for each in passed])
     finally:
-        for _, rows in decided:
-            rows.unpersist()
+        for _, choice in made:
+            choice.release()
 
 
 def version_name(batch: Batch) -> str:
@@ -80,28 +84,15 @@ def version_name(batch: Batch) -> str:
     return f"v{batch.id:06d}"
 
 
-def _decided(context: Context, batch: Batch, source: Source) -> DataFrame:
-    news = ledger(context, source.loop, batch).where(
-        (F.col("batch_id") == batch.id) & F.col("timing").isin(*KNOWN_BY)
-    )
-    said = inferences(context, source.loop, batch).select(
-        *("inference_id", "subject_key", "training_allowed", "log_keep_prob"),
-        *PLACE,
-    )
-    keys = first_by(said, "inference_id").drop(*PLACE)
-    outcomes = news.select("inference_id", "state", "value", "credit", "origins")
-    return supervised.decide(outcomes, keys, source.recipe)
-
-
-def _write_rows(batch: Batch, writes: Writes, decided: list[tuple[Source, DataFrame]]) -> None:
+def _write_rows(batch: Batch, writes: Writes, choices: list[Choice]) -> None:
     frames = [
-        rows.where(F.col("reason") == supervised.KEPT).select(
+        choice.chosen.select(
             "*",
             F.lit(batch.id).alias("batch_id"),
-            F.lit(source.recipe.config.name).alias("dataset"),
+            F.lit(choice.recipe.config.name).alias("dataset"),
             F.lit(version_name(batch)).alias("version"),
         )
-        for source, rows in decided
+        for choice in choices
     ]
     if frames:
         writes.frame(DATASET_ROWS, reduce(DataFrame.unionByName, frames))
@@ -109,30 +100,12 @@ def _write_rows(batch: Batch, writes: Writes, decided: list[tuple[Source, DataFr
         writes.rows(DATASET_ROWS)
 
 
-def _version(
-    context: Context, batch: Batch, source: Source, decided: DataFrame
-) -> list[dict[str, Any]]:
-    """The row of `datasets` for this version; none where nothing became known."""
-    counts = {row["reason"]: row["count"] for row in decided.groupBy("reason").count().collect()}
-    kept = counts.pop(supervised.KEPT, 0)
-    if not kept:
-        return []
-    context.say(f"writing {source.recipe.config.name} {version_name(batch)}: {kept:,} rows")
-    return [_published(context, batch, source, decided, kept, counts)]
-
-
-def _published(
-    context: Context,
-    batch: Batch,
-    source: Source,
-    decided: DataFrame,
-    kept: int,
-    dropped: dict[str, int],
-) -> dict[str, Any]:
-    config = source.recipe.config
+def _version(context: Context, batch: Batch, source: Source, choice: Choice) -> dict[str, Any]:
+    """Writes the files of a version; returns its row of `datasets`."""
+    config, kept, chosen = source.recipe.config, choice.kept, choice.chosen
+    context.say(f"writing {config.name} {version_name(batch)}: {kept:,} rows")
     said = inferences(context, source.loop, batch)
     numeric, categorical = supervised.feature_names(said)
-    chosen = decided.where(F.col("reason") == supervised.KEPT)
     rows = supervised.rows(chosen, said, numeric, categorical)
     store = Store(context.warehouse.uri(FOLDER, config.name, version_name(batch)))
     schema_json = rows.drop("split").schema.json()
@@ -143,7 +116,7 @@ def _published(
         "loop": source.loop.loop,
         "dataset": config.name,
         "version": version_name(batch),
-        "parent_version": _parent(context, batch, config.name),
+        "parent_version": choice.parent.version,
         "kind": config.kind.upper(),
         "formats": [form.name for form in source.formats],
         "uri": store.uri,
@@ -152,8 +125,11 @@ def _published(
         "schema_json": schema_json,
         "row_count": kept,
         "splits": _split_totals(files, source.formats[0]),
-        "dropped": sorted(dropped.items()),
-        "quality": [(f"share.{b['label']}", b["count"] / kept) for b in balance],
+        "dropped": sorted(choice.dropped.items()),
+        "quality": [
+            *((f"share.{b['label']}", b["count"] / kept) for b in balance),
+            *((f"effective_rows.{name}", n) for name, n in sorted(choice.effective.items())),
+        ],
         "seed": config.seed,
         "code_version": batch.code_version,
         "config_hash": batch.config_hash,
@@ -182,13 +158,6 @@ def _split_totals(files: list[File], form: Format) -> list[dict[str, Any]]:
     return [{k: v for k, v in one.items() if k != "files"} for one in splits(first)]
 
 
-def _parent(context: Context, batch: Batch, dataset: str) -> str | None:
-    earlier = context.warehouse.rows(
-        DATASETS, as_of=batch.id - 1, columns=["version"], where=[("dataset", "=", dataset)]
-    ).to_pylist()
-    return max((row["version"] for row in earlier), default=None)
-
-
 def _manifest(
     context: Context, batch: Batch, row: dict[str, Any], files: list[File], source: Source
 ) -> dict[str, Any]:
@@ -201,6 +170,7 @@ def _manifest(
         "schema": json.loads(row["schema_json"]),
         "dropped": dict(row["dropped"]),
         "quality": dict(row["quality"]),
+        "sampling": dict(source.recipe.config.sampling),
         "created_at": batch.planned_at.isoformat(),
         "columns": {
             "label": "label",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from collections.abc import Mapping
+
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from processor.config import Section
@@ -13,9 +15,14 @@ class Params(Section):
     """None."""
 
 
-def inclusion(_rows: DataFrame, _params: Params) -> Column:
+def cell(_params: Params) -> Column:
+    """One for all rows."""
+    return F.lit("")
+
+
+def allot(cells: Mapping[str, float], _params: Params) -> dict[str, float]:
     """One."""
-    return F.lit(1.0)
+    return dict.fromkeys(cells, 1.0)
 
 
-ENTRY = Policy("all", Params, inclusion)
+ENTRY = Policy("all", Params, cell, allot)

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 from processor.config import Section
+
+READ = "read"
+"""The column, a struct, that holds what policies read of an inference."""
+
+
+def nothing(_params: object) -> dict[str, Column]:
+    """What a policy reads that decides without looking at the inference."""
+    return {}
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A way to choose rows: it says with which probability, the draw says whether.
+    """A way to choose rows: each row falls into a cell, and the rows of a cell are equally likely.
 
-    `inclusion(rows, params)` is the probability in (0, 1] of each row of `rows`, decided from
-    the rows alone, never from their order or partitioning.
+    `reads(params)` are columns of its own, each from one inference of the contract; a name means
+    the same in every policy. `cell(params)` is a text, never null, with few values: from what was
+    read (see `read`), label, reward and watermark of the row alone. `allot(cells, params)` takes
+    how many rows each cell has, all above 0 and not always whole, and gives the probability in
+    (0, 1] of each. So nothing depends on the order of rows or on their partitioning.
     """
 
     name: str
     params: type[Section]
-    inclusion: Callable[[DataFrame, Any], Column]
+    cell: Callable[[Any], Column]
+    allot: Callable[[Mapping[str, float], Any], dict[str, float]]
+    reads: Callable[[Any], dict[str, Column]] = nothing
+
+
+def read(name: str) -> Column:
+    """What a policy said under this name that it reads."""
+    return F.col(READ)[name]

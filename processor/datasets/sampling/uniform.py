@@ -1,9 +1,11 @@
-"""uniform: each row is kept with the same stated probability."""
+"""uniform: every row is kept with the same probability."""
 
 from __future__ import annotations
 
-from pydantic import Field
-from pyspark.sql import Column, DataFrame
+from collections.abc import Mapping
+
+from pydantic import Field, model_validator
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from processor.config import Section
@@ -11,14 +13,28 @@ from processor.datasets.sampling.base import Policy
 
 
 class Params(Section):
-    """`rate` is the probability of each row."""
+    """`rate` is the probability of each row, or `rows` how many are expected to be kept."""
 
-    rate: float = Field(gt=0, le=1)
+    rate: float = Field(default=1.0, gt=0, le=1)
+    rows: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Params:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("uniform sampling needs one of rate and rows")
+        return self
 
 
-def inclusion(_rows: DataFrame, params: Params) -> Column:
-    """The rate."""
-    return F.lit(params.rate)
+def cell(_params: Params) -> Column:
+    """One for all rows."""
+    return F.lit("")
 
 
-ENTRY = Policy("uniform", Params, inclusion)
+def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
+    """The rate, or min(1, rows / rows there are)."""
+    if params.rows is None:
+        return dict.fromkeys(cells, params.rate)
+    return dict.fromkeys(cells, min(1.0, params.rows / sum(cells.values())))
+
+
+ENTRY = Policy("uniform", Params, cell, allot)

@@ -104,6 +104,15 @@ def candidate(batch: int) -> Rows:
     return [*slices, measured(batch, "verdict", **against, **compared, **said)]
 
 
+def effective(batch: int) -> Rows:
+    """Of two datasets: one is made, the other stands on too few rows."""
+    few = {"value": 41.5, "verdict": "INSUFFICIENT", "reason": "41.5 effective rows of 80"}
+    return [
+        measured(batch, "dataset.employment-train.effective_rows", value=900.0),
+        measured(batch, "dataset.employment-rare.effective_rows", **few),
+    ]
+
+
 def batch_row(batch: int, partition: int) -> dict[str, Any]:
     start = (batch - 1) * EXPECTED
     return {
@@ -249,7 +258,7 @@ def planted(batches: int = 3) -> dict[str, Rows]:
         "batches": [batch_row(n, p) for n in numbers for p in (0, 1)],
         "proofs": [proof_row(n, p) for n in numbers for p in (0, 1)],
         "datasets": [dataset_row(n) for n in numbers],
-        "measurements": [*measurements, *candidate(batches)],
+        "measurements": [*measurements, *candidate(batches), *effective(batches)],
         "decisions": [
             decision_row(n, rule, fired=n == batches and rule == "metric_below")
             for n in numbers

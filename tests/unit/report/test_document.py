@@ -90,6 +90,11 @@ def test_each_part_of_a_loop_is_told(told: dict[str, Any]) -> None:
     assert (one["candidate"], one["baseline"], one["verdict"]) == ("2", "1", "PROMOTE")
     assert [row["slice"] for row in one["slices"]] == ["all", "sex=1", "sex=2"]
     assert loop["datasets"][0]["dropped"] == {"duplicate": 56, "not_allowed": 1234}
+    refused = {"dataset": "employment-rare", "batch": 3, "reason": "41.5 effective rows of 80"}
+    assert loop["refused_versions"] == [refused]
+    assert {each["metric"] for each in loop["quality"]} == (
+        {"accuracy", "precision", "recall", "log_loss"}
+    )
     fired = [row for row in loop["decisions"] if row["state"] == "FIRED"]
     place = {"topic": "bfp.retraining-triggers", "partition": 0, "offset": 5150}
     assert [row["published"] for row in fired] == [place]

@@ -1,0 +1,43 @@
+"""importance: by the logged propensity of what was shown, to a power."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from processor.config import Section
+from processor.datasets.sampling.base import Policy, read
+from processor.datasets.scores import in_proportion, step
+
+
+class Params(Section):
+    """The score is max(propensity ^ `power`, `floor`); `rows` are expected to be kept.
+
+    With -1 rows are chosen by the weight that they have in an estimate for a uniform policy, and
+    what was rarely shown is kept; with 1, what was often shown.
+    """
+
+    power: float = Field(default=-1.0, ge=-4, le=4)
+    rows: int = Field(gt=0)
+    floor: float = Field(default=0.01, gt=0, le=1)
+
+
+def reads(_params: Params) -> dict[str, Column]:
+    """The propensity; what was logged without one was shown for certain."""
+    return {"propensity": F.coalesce("propensity", F.lit(1.0))}
+
+
+def cell(params: Params) -> Column:
+    """The step of the score."""
+    return step(F.pow(read("propensity"), F.lit(params.power)), params.floor)
+
+
+def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
+    """In proportion to the score."""
+    return in_proportion(cells, params.rows)
+
+
+ENTRY = Policy("importance", Params, cell, allot, reads)
