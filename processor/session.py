@@ -27,8 +27,21 @@ CORRECTNESS = {
 }
 """Without these a result could differ, or Delta would not be there."""
 
+FAST = {
+    # HotSpot compiles no method of more bytecode than this, and interprets it for ever.
+    "spark.sql.codegen.hugeMethodLimit": "8000",
+    # Files of one topic each, without sorting every row by its topic first.
+    "spark.sql.maxConcurrentOutputFileWriters": "16",
+    # One or two files of the log are a task, and so become one file of the typed table.
+    "spark.sql.files.maxPartitionBytes": str(256 << 20),
+    # Keys and values of records repeat too seldom for dictionaries.
+    "spark.hadoop.parquet.enable.dictionary#key": "false",
+    "spark.hadoop.parquet.enable.dictionary#value": "false",
+}
+"""What makes the same result in less time (docs/adr/0010); spark-submit may say otherwise."""
+
 LOCAL = {
-    "spark.driver.memory": "4g",
+    "spark.driver.memory": "3g",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "8",
@@ -67,11 +80,13 @@ def session(
     settings = dict(CORRECTNESS)
     if submitted():
         settings[EXECUTOR_OPTIONS] = " ".join((*_submitted_options(), *LIMITING))
+        given = SparkConf()
+        settings |= {key: value for key, value in FAST.items() if not given.contains(key)}
     else:
         # Workers would otherwise take the first python3 on the path, which has no pyarrow.
         os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        settings |= LOCAL | {"spark.master": "local[*]"}
+        settings |= FAST | LOCAL | {"spark.master": "local[*]"}
         paths = [str(jar) for jar in jars]
         settings["spark.jars"] = ",".join(paths)  # for executors elsewhere
         settings["spark.driver.extraClassPath"] = ":".join(paths)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from processor.batches import Range
 from processor.config import KafkaConfig
+from processor.kafka.pieces import SMALL_BATCH_BYTES, piece
 from processor.kafka.security import java
+from processor.kafka.sizes import bytes_of
 
 FETCH = {
     "max.partition.fetch.bytes": str(16 << 20),
@@ -19,14 +21,13 @@ FETCH = {
 }
 """Sizes in bytes and records that let the consumer read at the disk's pace."""
 
-
 COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
 
 
 def read(
     spark: SparkSession,
     config: KafkaConfig,
-    ranges: Iterable[Range],
+    ranges: Sequence[Range],
     isolation: str = COMMITTED,
 ) -> DataFrame:
     """Every record of `ranges`, as it was: one row a record, headers kept.
@@ -34,8 +35,23 @@ def read(
     With `UNCOMMITTED` isolation, those of aborted transactions too.
 
     Columns: topic, partition, offset, timestamp, timestamp_type, key, value, headers.
-    Records that are gone fail the read; they are never skipped.
+    Records that are gone fail the read; they are never skipped. How the ranges are cut into
+    tasks follows from bytes and cores; the rows do not depend on it.
     """
+    size = bytes_of(config, ranges)
+    limit = piece([each.expected for each in ranges], size, spark.sparkContext.defaultParallelism)
+    frame = load(spark, config, ranges, limit, isolation)
+    return frame.coalesce(1) if size < SMALL_BATCH_BYTES else frame
+
+
+def load(
+    spark: SparkSession,
+    config: KafkaConfig,
+    ranges: Iterable[Range],
+    limit: int,
+    isolation: str = COMMITTED,
+) -> DataFrame:
+    """As `read`, with at most `limit` offsets a task."""
     starts: dict[str, dict[str, int]] = {}
     ends: dict[str, dict[str, int]] = {}
     for each in ranges:
@@ -50,6 +66,7 @@ def read(
             "endingOffsets": json.dumps(ends),
             "includeHeaders": "true",
             "failOnDataLoss": "true",
+            "maxRecordsPerPartition": str(limit),
         },
     )
     return reader.load().withColumn("timestamp_type", F.col("timestampType")).drop("timestampType")

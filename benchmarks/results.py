@@ -1,0 +1,136 @@
+"""Measurements collected over all turns, and what follows from them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import targets
+from benchmarks.targets import Judged
+
+GIB = 1 << 30
+Turn = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some turns, the least and the most."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Of values, one or more."""
+        listed = list(values)
+        return cls(statistics.median(listed), min(listed), max(listed))
+
+
+@dataclass
+class Case:
+    """One way over one topic: a line of the table, with all its turns."""
+
+    name: str
+    way: str
+    topic: str
+    events: int
+    turns: list[Turn] = field(default_factory=list)
+
+    def spread(self, of: Callable[[Turn], float]) -> Spread:
+        """Of one number of each turn."""
+        return Spread.of(of(turn) for turn in self.turns)
+
+    def seconds(self, step: str) -> Spread:
+        """Wall time of a step."""
+        return self.spread(lambda turn: turn["steps"][step]["seconds"])
+
+    def cpu(self, step: str) -> Spread:
+        """CPU time of a step in seconds, the JVM's in it."""
+        return self.spread(lambda turn: turn["steps"][step]["cpu"])
+
+    def peak_gib(self) -> float | None:
+        """The most memory that the JVM of any turn had."""
+        peaks = [turn["peak_rss"] for turn in self.turns if turn["peak_rss"]]
+        return max(peaks) / GIB if peaks else None
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Seconds that a run costs beyond its data."""
+
+    session: Spread
+    session_without_archive: Spread
+    small_run: Spread
+    small_run_without_archive: Spread
+    stages: dict[str, float]
+    empty_run: Spread
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that one run of the benchmarks has measured."""
+
+    naive: Case
+    even: Case
+    skewed: Case
+    large: Case
+    fixed: Fixed
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Every line of the table."""
+        return (self.naive, self.even, self.skewed, self.large)
+
+    def judged(self) -> list[Judged]:
+        """Every target beside what was measured."""
+        usual = self.naive.seconds("together").median
+        together = self.even.seconds("together").median
+        peak, small_peak = self.large.peak_gib(), self.even.peak_gib()
+        return [
+            Judged(
+                "snapshot, rows a second to the usual way's",
+                targets.SNAPSHOT_TO_NAIVE,
+                usual / self.even.seconds("snapshot").median,
+                at_least=True,
+            ),
+            Judged(
+                "snapshot and validate, rows a second to the usual way's",
+                targets.TOGETHER_TO_NAIVE,
+                usual / together,
+                at_least=True,
+            ),
+            Judged(
+                "time with 90 % in one partition, to that of even partitions",
+                targets.SKEWED_TO_EVEN,
+                self.skewed.seconds("together").median / together,
+            ),
+            Judged(
+                "time of five times the events, to that of once",
+                targets.LARGE_TO_SMALL,
+                self.large.seconds("together").median / together,
+            ),
+            Judged(
+                "peak memory of the JVM with the large topic, GiB", targets.LARGE_PEAK_GIB, peak
+            ),
+            Judged(
+                "peak memory with the large topic, to that with the small one",
+                targets.LARGE_PEAK_TO_SMALL,
+                peak / small_peak if peak and small_peak else None,
+            ),
+            *self._files(),
+            Judged(
+                "a run with nothing new, seconds",
+                targets.EMPTY_RUN_SECONDS,
+                self.fixed.empty_run.median,
+            ),
+        ]
+
+    def _files(self) -> Iterable[Judged]:
+        low, high = targets.FILE_MIB
+        for table, sizes in self.large.turns[-1]["files"].items():
+            share = targets.share_in_bounds(sizes)
+            what = f"share of the bytes of `{table}` in files of {low} to {high} MiB, large topic"
+            yield Judged(what, targets.FILE_SHARE, share, at_least=True)
