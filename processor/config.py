@@ -11,19 +11,26 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from processor.errors import ConfigError
+from processor.layers import from_environment, from_flags, merge, read
 from processor.plugins import nearest
 from processor.resources import resource
 
-ENVIRONMENT_PREFIX = "BFP__"
 DEFAULTS = resource("conf", "bfp.yaml")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -38,6 +45,17 @@ def parse_duration(raw: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+def _utc(raw: datetime) -> datetime:
+    return raw if raw.tzinfo else raw.replace(tzinfo=UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_utc)]
+"""A point in time; UTC where no zone is named."""
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -163,11 +181,50 @@ class ReferenceConfig(Section):
 
 
 class SplitConfig(Section):
-    """How rows are divided; a subject is always on one side."""
+    """How rows are divided: by what belongs together, in shares, or by when they were served.
 
-    by: Literal["subject"] = "subject"
+    `by` is `subject`, `session`, `tag.<name>`, `feature.<name>` or `time`. By time, a row is in the
+    split whose start it has passed; those within `embargo` before a start are left out.
+    """
+
+    by: str = Field(default="subject", pattern=r"^(subject|session|time|(tag|feature)\..+)$")
     validation: float = Field(default=0.1, ge=0, lt=1)
     test: float = Field(default=0.1, ge=0, lt=1)
+    validation_from: Time | None = None
+    test_from: Time | None = None
+    embargo: Duration = timedelta(0)
+
+    @model_validator(mode="after")
+    def _either_shares_or_times(self) -> Self:
+        shares, times = {"validation", "test"}, {"validation_from", "test_from", "embargo"}
+        if wrong := sorted(self.model_fields_set & (shares if self.by == "time" else times)):
+            raise ValueError(f"a split by {self.by} has no {wrong[0]}")
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test leave nothing to train on")
+        if self.by == "time" and self.test_from is None:
+            raise ValueError("a split by time needs test_from")
+        begin, end = self.validation_from, self.test_from
+        if begin is not None and end is not None and begin >= end - self.embargo:
+            raise ValueError("validation_from is not before test_from less the embargo")
+        return self
+
+
+class LeakageConfig(Section):
+    """What held-out rows may have in common with rows of an earlier split.
+
+    `limits` are shares of the held-out rows; more refuse the version. `text` names the columns
+    whose near-duplicates are looked for: those of at least `similarity` (Jaccard, of shingles).
+    """
+
+    limits: dict[Literal["subject", "exact", "near"], Share] = {}
+    text: tuple[str, ...] = ()
+    similarity: float = Field(default=0.8, ge=0.7, le=1)
+
+    @model_validator(mode="after")
+    def _near_needs_text(self) -> Self:
+        if "near" in self.limits and not self.text:
+            raise ValueError("limits.near needs the names of columns in text")
+        return self
 
 
 class DatasetConfig(Section):
@@ -178,6 +235,7 @@ class DatasetConfig(Section):
     mode: Literal["incremental"] = "incremental"
     sampling: dict[str, Any] = {"policy": "all"}
     split: SplitConfig = SplitConfig()
+    leakage: LeakageConfig = LeakageConfig()
     formats: tuple[str, ...] = ("parquet",)
     seed: int = 0
 
@@ -209,6 +267,18 @@ class LoopConfig(Section):
     datasets: tuple[DatasetConfig, ...] = ()
     evaluation: EvaluationConfig | None = None
     rules: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _embargoes_cover_the_window(self) -> Self:
+        for dataset in self.datasets:
+            split = dataset.split
+            if split.by == "time" and split.embargo < self.outcome.window:
+                raise ValueError(
+                    f"the dataset {dataset.name}: split.embargo ({split.embargo}) is shorter than "
+                    f"outcome.window ({self.outcome.window}): outcomes of one split would become "
+                    f"known within the next"
+                )
+        return self
 
 
 class Config(Section):
@@ -280,54 +350,6 @@ def _section(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  # any 
     return next((found for found in inner if found is not None), None)
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with every key of `over` put over it, section by section."""
-    out = dict(base)
-    for key, value in over.items():
-        below = out.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        out[key] = merge(below, value) if both and below is not None else value
-    return out
-
-
-def _nested(path: list[str], value: object) -> dict[str, Any]:
-    head, *rest = path
-    return {head: _nested(rest, value) if rest else value}
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}", remedy="name a file that is there"
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}", remedy=f"edit {path}") from error
-    if not isinstance(raw, dict | None):
-        raise ConfigError(f"{path} holds no keys", remedy=f"write `key: value` into {path}")
-    return raw or {}
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for name, value in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX):
-            path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-            out = merge(out, _nested(path, yaml.safe_load(value)))
-    return out
-
-
-def _from_flags(flags: Iterable[str]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for flag in flags:
-        key, equals, value = flag.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {flag}: no value", remedy="write --set KEY=VALUE")
-        out = merge(out, _nested(key.split("."), yaml.safe_load(value)))
-    return out
-
-
 def _anchored(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Relative paths of a file mean: from the folder of that file."""
     out = dict(raw)
@@ -343,7 +365,7 @@ def _anchored(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _loops(folder: Path) -> dict[str, LoopConfig]:
     found: dict[str, LoopConfig] = {}
     for path in sorted(folder.glob("*.yaml")):
-        raw = _yaml(path)
+        raw = read(path)
         if isinstance(raw.get("reference"), dict) and isinstance(raw["reference"].get("path"), str):
             anchored = str(path.parent / raw["reference"]["path"])
             raw["reference"] = {**raw["reference"], "path": anchored}
@@ -362,12 +384,12 @@ def load(
     environment: Mapping[str, str] | None = None,
 ) -> Config:
     """The configuration of all layers; raises ConfigError that names the key and the file."""
-    layers = [_anchored(_yaml(DEFAULTS), Path.cwd())]
+    layers = [_anchored(read(DEFAULTS), Path.cwd())]
     if file is not None:
-        layers.append(_anchored(_yaml(file), file.resolve().parent))
+        layers.append(_anchored(read(file), file.resolve().parent))
     outside = os.environ if environment is None else environment
-    layers.append(_anchored(_from_environment(outside), Path.cwd()))
-    layers.append(_anchored(_from_flags(flags), Path.cwd()))
+    layers.append(_anchored(from_environment(outside), Path.cwd()))
+    layers.append(_anchored(from_flags(flags), Path.cwd()))
     raw: dict[str, Any] = {}
     for layer in layers:
         raw = merge(raw, layer)

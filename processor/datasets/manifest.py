@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MANIFEST = "manifest.json"
+NO_SPLIT = ""
+"""The split of a file that holds no rows, but tells of those that do."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,18 @@ class File:
 
 
 def splits(files: Sequence[File]) -> list[dict[str, Any]]:
-    """Files by split; a split's SHA-256 is that of its files' digests, one a line."""
-    names = sorted({file.split for file in files})
+    """Files of rows by split; a split's SHA-256 is that of its files' digests, one a line."""
+    names = sorted({file.split for file in files} - {NO_SPLIT})
     return [_split(name, [file for file in files if file.split == name]) for name in names]
+
+
+def index(files: Sequence[File]) -> list[dict[str, Any]]:
+    """The files that hold no rows."""
+    return [_listed(file) for file in files if file.split == NO_SPLIT]
+
+
+def _listed(file: File) -> dict[str, Any]:
+    return {"path": file.path, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
 
 
 def _split(name: str, files: Sequence[File]) -> dict[str, Any]:
@@ -33,9 +44,7 @@ def _split(name: str, files: Sequence[File]) -> dict[str, Any]:
         "name": name,
         "rows": sum(file.rows for file in files),
         "sha256": sha256_of(file.sha256 for file in files),
-        "files": [
-            {"path": f.path, "rows": f.rows, "bytes": f.bytes, "sha256": f.sha256} for f in files
-        ],
+        "files": [_listed(file) for file in files],
     }
 
 

@@ -1,4 +1,4 @@
-"""Splits: a subject is always on one side, in every version of a dataset."""
+"""Splits: what belongs together is on one side, in every version of a dataset."""
 
 from __future__ import annotations
 
@@ -10,13 +10,51 @@ from processor.datasets.draws import draw
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+EMBARGO = "embargo"
+"""Why a row just before a later split is in none: its outcome became known inside that split."""
 
 
-def split(subject: Column, config: SplitConfig, salt: str) -> Column:
-    """The side of a row, by its subject's draw: test first, then validation, else train."""
-    drawn = draw(subject, f"split|{salt}")
+def group(config: SplitConfig) -> Column:
+    """What an inference is divided by, of the columns of its event; null where it has none."""
+    kind, _, name = config.by.partition(".")
+    if kind == "tag":
+        return F.col("tags")[name]
+    if kind == "feature":
+        return F.coalesce(F.col("features_str")[name], F.col("features_num")[name].cast("string"))
+    return {"subject": F.col("subject_key"), "session": F.col("session_id")}.get(
+        kind, F.lit(None).cast("string")
+    )
+
+
+def split(config: SplitConfig, salt: str) -> Column:
+    """The side of a row; null where it is in the embargo before one.
+
+    Columns read: split_group, or inference_id where that is null; response_time for a split by
+    time. Both sides of a cut are decided by the row alone, so a later version changes none.
+    """
+    if config.by == "time":
+        return _by_time(F.col("response_time"), config)
+    return _by_share(F.coalesce("split_group", "inference_id"), config, salt)
+
+
+def _by_share(named: Column, config: SplitConfig, salt: str) -> Column:
+    """By the group's draw: test first, then validation, else train."""
+    drawn = draw(named, f"split|{salt}")
     return (
         F.when(drawn < config.test, TEST)
         .when(drawn < config.test + config.validation, VALIDATION)
         .otherwise(TRAIN)
     )
+
+
+def _by_time(at: Column, config: SplitConfig) -> Column:
+    """Each later split begins at its time, and the one before it ends an embargo earlier."""
+    side = F.lit(TRAIN)
+    for name, start in ((VALIDATION, config.validation_from), (TEST, config.test_from)):
+        if start is not None:
+            side = (
+                F.when(at >= F.lit(start), name)
+                .when(at >= F.lit(start - config.embargo), F.lit(None))
+                .otherwise(side)
+            )
+    return side

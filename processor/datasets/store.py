@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from processor.datasets.formats.base import Format
-from processor.datasets.manifest import MANIFEST, File
+from processor.datasets.manifest import MANIFEST, NO_SPLIT, File
 
 CHUNK = 1 << 20  # bytes read at a time when hashing
 
@@ -53,7 +53,17 @@ class Store:
             for number, path in enumerate(found):
                 name = f"{form.name}/{split}/part-{number:05d}{form.suffix}"
                 self._fs.move(path, f"{self._aside}/{name}")
-                yield self._described(name, split)
+                yield self._described(name, split, form)
+
+    def index(self, form: Format, files: Sequence[File], schema_json: str) -> Iterator[File]:
+        """Writes what the format has to say of its files, into files that hold no rows."""
+        relative = [replace(f, path=f.path.removeprefix(f"{form.name}/")) for f in files]
+        for name, content in form.index(relative, schema_json).items():
+            path = f"{form.name}/{name}"
+            self._fs.create_dir(str(PurePosixPath(f"{self._aside}/{path}").parent))
+            with self._fs.open_output_stream(f"{self._aside}/{path}") as out:
+                out.write(content.encode())
+            yield self._described(path, NO_SPLIT)
 
     def finish(self, manifest: str) -> None:
         """Writes the manifest and moves the version into place."""
@@ -64,14 +74,14 @@ class Store:
             out.write(manifest.encode())
         self._fs.move(self._aside, self._path)
 
-    def _described(self, name: str, split: str) -> File:
+    def _described(self, name: str, split: str, form: Format | None = None) -> File:
         path = f"{self._aside}/{name}"
         digest = hashlib.sha256()
         with self._fs.open_input_stream(path) as source:
             while chunk := source.read(CHUNK):
                 digest.update(chunk)
         with self._fs.open_input_file(path) as source:
-            rows = pq.ParquetFile(source).metadata.num_rows
+            rows = form.count(source) if form else 0
         size = self._fs.get_file_info(path).size
         return File(name, split, rows, size, digest.hexdigest())
 

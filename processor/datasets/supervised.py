@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from processor.config import DatasetConfig
 from processor.datasets.chain import Cells, Chain, with_chances
 from processor.datasets.draws import draw
-from processor.datasets.split import split
+from processor.datasets.split import EMBARGO, split
 from processor.datasets.weights import weight
 
 KEPT = "kept"
@@ -39,19 +39,20 @@ def candidates(
     """Every outcome with its cells and its draw, and why it cannot become a row; on keys alone.
 
     Columns in: `outcomes` inference_id, state, value, reward, credit, solicit_prob, origins;
-    `inferences` inference_id, subject_key, training_allowed, log_keep_prob, and what the policies
-    read. Columns out: inference_id, label, origins, refusal (null for what can be chosen), split,
-    cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's watermark.
+    `inferences` inference_id, split_group, response_time, training_allowed, log_keep_prob, and
+    what the policies read. Columns out: inference_id, label, origins, refusal (null for what can
+    be chosen), split, cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's
+    watermark.
     """
     joined = outcomes.join(inferences, "inference_id")
     named = joined.withColumnRenamed("value", "label").withColumn(
         "watermark", F.lit(mark).cast("timestamp")
     )
-    subject = F.coalesce("subject_key", "inference_id")
-    return named.select(
+    sided = named.withColumn("split", split(recipe.config.split, recipe.salt))
+    return sided.select(
         *("inference_id", "label", "origins"),
         _refusal().alias("refusal"),
-        split(subject, recipe.config.split, recipe.salt).alias("split"),
+        "split",
         recipe.chain.cells().alias("cells"),
         draw(F.col("inference_id"), f"sample|{recipe.salt}").alias("drawn"),
         *("credit", "log_keep_prob", "solicit_prob"),
@@ -80,6 +81,7 @@ def _refusal() -> Column:
         F.when(F.col("state") == "RETRACTED", "retracted")
         .when(F.col("label").isNull(), "no_label")
         .when(~F.col("training_allowed"), "training_not_allowed")
+        .when(F.col("split").isNull(), EMBARGO)
     )
 
 

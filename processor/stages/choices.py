@@ -11,6 +11,7 @@ from processor.batches import Batch
 from processor.config import LoopConfig
 from processor.datasets import supervised
 from processor.datasets.chain import counted
+from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import latest
@@ -132,7 +133,8 @@ def _solicit_prob() -> Column:
 
 def _keys(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe) -> DataFrame:
     said = inferences(context, loop, batch).select(
-        *("inference_id", "subject_key", "training_allowed", "log_keep_prob"),
+        *("inference_id", "response_time", "training_allowed", "log_keep_prob"),
+        group(recipe.config.split).alias("split_group"),
         *recipe.chain.reads(),
         *PLACE,
     )

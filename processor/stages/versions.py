@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import reduce
-from math import ceil
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
@@ -16,17 +15,16 @@ from processor.config import Config, LoopConfig
 from processor.datasets import formats, sampling, supervised
 from processor.datasets.chain import chain
 from processor.datasets.formats.base import Format
-from processor.datasets.manifest import File, content_sha256, splits, text
+from processor.datasets.manifest import File, content_sha256, index, splits, text
 from processor.datasets.sampling.base import Policy
-from processor.datasets.split import SPLITS
 from processor.datasets.store import Store
 from processor.plugins import Registry
 from processor.stages.base import Context, Writes, ranges_of
 from processor.stages.choices import Choice, choose
+from processor.stages.dataset_files import Laid, Written, lay, write
 from processor.stages.sources import inferences
 from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS
 
-ROWS_PER_FILE = 500_000
 FOLDER = "dataset_files"
 POLICIES: Registry[Policy] = Registry(sampling, "sampling policy")
 FORMATS: Registry[Format] = Registry(formats, "dataset format")
@@ -38,6 +36,14 @@ class Source(NamedTuple):
     loop: LoopConfig
     recipe: supervised.Recipe
     formats: tuple[Format, ...]
+
+
+class Version(NamedTuple):
+    """A version that is decided and laid out, ready to be written."""
+
+    source: Source
+    choice: Choice
+    laid: Laid
 
 
 def recipes(config: Config) -> list[Source]:
@@ -58,8 +64,9 @@ def _recipe(loop: LoopConfig, number: int) -> supervised.Recipe:
 def build(context: Context, batch: Batch, writes: Writes, sources: Iterable[Source]) -> None:
     """Decides the rows of every version on keys, then fetches features and writes the files.
 
-    A version with too few effective rows is not made: a measurement says so, and why. The rows
-    are committed first; the commit to `datasets` is what makes a version visible.
+    A version with too few effective rows is not made: a measurement says so, and why. What leaks
+    is looked for before anything is said; then the rows are committed, and the commit to
+    `datasets` is what makes a version visible.
     """
     if not any(writes.pending(table) for table in (DATASET_ROWS, MEASUREMENTS, DATASETS)):
         return
@@ -69,11 +76,12 @@ def build(context: Context, batch: Batch, writes: Writes, sources: Iterable[Sour
             context.say(f"{choice.recipe.config.name}: {choice.refusal}")
     try:
         passed = [(each, choice) for each, choice in made if choice.kept and not choice.refusal]
+        versions = [_version(context, batch, *each) for each in passed]
         if writes.pending(DATASET_ROWS):
             _write_rows(batch, writes, [choice for _, choice in passed])
         found = [choice.measured() for _, choice in made if choice.kept]
         writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(each)} for each in found])
-        writes.rows(DATASETS, [_version(context, batch, *each) for each in passed])
+        writes.rows(DATASETS, [_published(context, batch, each) for each in versions])
     finally:
         for _, choice in made:
             choice.release()
@@ -100,16 +108,22 @@ def _write_rows(batch: Batch, writes: Writes, choices: list[Choice]) -> None:
         writes.rows(DATASET_ROWS)
 
 
-def _version(context: Context, batch: Batch, source: Source, choice: Choice) -> dict[str, Any]:
-    """Writes the files of a version; returns its row of `datasets`."""
-    config, kept, chosen = source.recipe.config, choice.kept, choice.chosen
-    context.say(f"writing {config.name} {version_name(batch)}: {kept:,} rows")
+def _version(context: Context, batch: Batch, source: Source, choice: Choice) -> Version:
+    """The rows of a version, laid out."""
     said = inferences(context, source.loop, batch)
     numeric, categorical = supervised.feature_names(said)
-    rows = supervised.rows(chosen, said, numeric, categorical)
+    rows = supervised.rows(choice.chosen, said, numeric, categorical)
+    return Version(source, choice, lay(rows, choice.kept, source.recipe.config))
+
+
+def _published(context: Context, batch: Batch, version: Version) -> dict[str, Any]:
+    """Writes the files of a version; returns its row of `datasets`."""
+    source, choice, laid = version
+    config, kept, chosen = source.recipe.config, choice.kept, choice.chosen
+    context.say(f"writing {config.name} {version_name(batch)}: {kept:,} rows")
     store = Store(context.warehouse.uri(FOLDER, config.name, version_name(batch)))
-    schema_json = rows.drop("split").schema.json()
-    files = _files(rows, store, source.formats, kept)
+    written = write(laid, store, source.formats)
+    files, schema_json = written.files, laid.schema_json
     balance = chosen.groupBy("label").count().collect()
     row = {
         "batch_id": batch.id,
@@ -136,20 +150,8 @@ def _version(context: Context, batch: Batch, source: Source, choice: Choice) -> 
         "run_id": batch.run_id,
         "created_at": batch.planned_at,
     }
-    store.finish(text(_manifest(context, batch, row, files, source)))
+    store.finish(text(_manifest(context, batch, row, written, source)))
     return row
-
-
-def _files(rows: DataFrame, store: Store, forms: tuple[Format, ...], kept: int) -> list[File]:
-    """Files whose bytes depend on the rows alone: fixed partitioning, fixed order."""
-    store.begin()
-    parts = rows.repartition(ceil(kept / ROWS_PER_FILE), "inference_id")
-    ordered = parts.sortWithinPartitions("split", "inference_id")
-    found: list[File] = []
-    for form in forms:
-        form.write(ordered, f"{store.aside_uri}/_spark/{form.name}")
-        found += store.collect(form, SPLITS)
-    return found
 
 
 def _split_totals(files: list[File], form: Format) -> list[dict[str, Any]]:
@@ -159,8 +161,9 @@ def _split_totals(files: list[File], form: Format) -> list[dict[str, Any]]:
 
 
 def _manifest(
-    context: Context, batch: Batch, row: dict[str, Any], files: list[File], source: Source
+    context: Context, batch: Batch, row: dict[str, Any], written: Written, source: Source
 ) -> dict[str, Any]:
+    files = written.files
     kept = {k: v for k, v in row.items() if k not in ("uri", "manifest_uri", "run_id", "splits")}
     ranges = ranges_of(context.warehouse, batch.id)
     wanted = ("topic", "topic_id", "partition", "start_offset", "end_offset")
@@ -187,5 +190,8 @@ def _manifest(
             form.name: splits([f for f in files if f.path.startswith(f"{form.name}/")])
             for form in source.formats
         },
+        "index": index(files),
+        "rows_sha256": written.rows_sha256,
+        "leakage": written.leakage,
         "sources": [{name: r[name] for name in wanted} for r in ranges],
     }

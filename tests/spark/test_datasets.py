@@ -20,7 +20,7 @@ from processor.datasets.draws import draw_one
 from processor.datasets.formats.base import Format
 from processor.datasets.manifest import MANIFEST
 from processor.datasets.sampling.base import Policy
-from processor.datasets.split import SPLITS
+from processor.datasets.split import SPLITS, group
 from processor.datasets.store import Store
 from processor.plugins import Registry
 from processor.tables import ORIGIN
@@ -133,10 +133,16 @@ def chosen(known: DataFrame, keys: DataFrame, made: supervised.Recipe) -> DataFr
     return supervised.decide(found, made.chain.allot(counted(found)))
 
 
+def keys_of(said: DataFrame) -> DataFrame:
+    return said.select(
+        *("inference_id", "response_time", "training_allowed", "log_keep_prob"),
+        group(SHARES).alias("split_group"),
+    )
+
+
 def decided(events: tuple[DataFrame, DataFrame], made: supervised.Recipe) -> dict[str, Row]:
     known, said = events
-    keys = said.select("inference_id", "subject_key", "training_allowed", "log_keep_prob")
-    found = chosen(known, keys, made).drop("origins").toArrow().to_pylist()
+    found = chosen(known, keys_of(said), made).drop("origins").toArrow().to_pylist()
     return {row["inference_id"]: row for row in found}
 
 
@@ -216,8 +222,7 @@ def written(rows: DataFrame, form: Format, folder: Path) -> dict[str, str]:
 def rows(events: tuple[DataFrame, DataFrame]) -> DataFrame:
     """The rows of a version."""
     known, said = events
-    keys = said.select("inference_id", "subject_key", "training_allowed", "log_keep_prob")
-    kept = chosen(known, keys, recipe()).where("reason = 'kept'")
+    kept = chosen(known, keys_of(said), recipe()).where("reason = 'kept'")
     numeric, categorical = supervised.feature_names(said)
     assert (numeric, categorical) == (["x"], ["c"])
     return supervised.rows(kept, said, numeric, categorical)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from processor import config as module
 from processor.config import Config, Secret, load, parse_duration, revealed
 from processor.errors import ConfigError
+from processor.layers import read
 from processor.resources import resource
 
 LOOP = """
@@ -64,10 +65,10 @@ def test_an_empty_environment_is_empty(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_every_shipped_key_is_known_and_every_known_section_is_shipped() -> None:
-    shipped = module._yaml(resource("conf", "bfp.yaml"))  # noqa: SLF001  # the file as it is read
+    shipped = read(resource("conf", "bfp.yaml"))
     assert set(shipped) == set(Config.model_fields) - {"loop"}
     for section in ("kafka", "registry", "topics", "outputs", "batch"):
-        fields = module._section(Config.model_fields[section].annotation)  # noqa: SLF001  # as above
+        fields = module._section(Config.model_fields[section].annotation)  # noqa: SLF001  # as errors find it
         assert fields is not None
         assert set(shipped[section]) == set(fields.model_fields)
 
@@ -265,3 +266,41 @@ def test_configuration_cannot_be_changed(folder: Path) -> None:
     config = loaded(folder)
     with pytest.raises(ValueError, match="frozen"):
         config.warehouse = "other"
+
+
+BY_TIME = "by: time, validation_from: 2017-01-01, test_from: 2017-06-01T00:00:00Z, embargo: 14d"
+
+
+def with_split(folder: Path, text: str) -> Config:
+    path = folder / "loops" / "a.yaml"
+    datasets = f"datasets: [{{name: d, split: {{{text}}}}}]"
+    path.write_text(LOOP.format(name="a") + datasets, encoding="utf-8")
+    return loaded(folder)
+
+
+@pytest.mark.parametrize("text", ["by: session", "by: tag.store", "by: feature.a b", BY_TIME])
+def test_a_split_is_by_shares_or_by_time(folder: Path, text: str) -> None:
+    split = with_split(folder, text).loop["a"].datasets[0].split
+    assert split.test_from in (None, datetime(2017, 6, 1, tzinfo=UTC))
+    assert split.validation_from in (None, datetime(2017, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BY_TIME.replace("14d", "335h"), "is shorter than outcome.window"),
+        (BY_TIME.replace(", embargo: 14d", ""), "is shorter than outcome.window"),
+        (BY_TIME.replace("14d", "151d"), "is not before test_from less the embargo"),
+        (BY_TIME + ", test: 0.1", "a split by time has no test"),
+        ("by: time, embargo: 14d", "needs test_from"),
+        ("by: subject, embargo: 14d", "a split by subject has no embargo"),
+        ("validation: 0.5, test: 0.5", "leave nothing to train on"),
+        ("by: colour", "should match pattern"),
+        ("by: tag.", "should match pattern"),
+    ],
+)
+def test_a_split_that_would_leak_or_cannot_be_is_refused(
+    folder: Path, text: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        with_split(folder, text)

@@ -1,0 +1,64 @@
+"""Layers of the configuration as they are found: files, environment variables, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from processor.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "BFP__"
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with every key of `over` put over it, section by section."""
+    out = dict(base)
+    for key, value in over.items():
+        below = out.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        out[key] = merge(below, value) if both and below is not None else value
+    return out
+
+
+def _nested(path: list[str], value: object) -> dict[str, Any]:
+    head, *rest = path
+    return {head: _nested(rest, value) if rest else value}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The keys of a YAML file; raises ConfigError where there are none to be had."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", remedy="name a file that is there"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}", remedy=f"edit {path}") from error
+    if not isinstance(raw, dict | None):
+        raise ConfigError(f"{path} holds no keys", remedy=f"write `key: value` into {path}")
+    return raw or {}
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What variables such as `BFP__KAFKA__BOOTSTRAP_SERVERS` say."""
+    out: dict[str, Any] = {}
+    for name, value in sorted(environment.items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            out = merge(out, _nested(path, yaml.safe_load(value)))
+    return out
+
+
+def from_flags(flags: Iterable[str]) -> dict[str, Any]:
+    """What flags such as `kafka.timeout=5s` say; raises ConfigError for one without `=`."""
+    out: dict[str, Any] = {}
+    for flag in flags:
+        key, equals, value = flag.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {flag}: no value", remedy="write --set KEY=VALUE")
+        out = merge(out, _nested(key.split("."), yaml.safe_load(value)))
+    return out
