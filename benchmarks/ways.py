@@ -48,7 +48,7 @@ def pipeline(job: Job, before_end: Callable[[], None]) -> Measured:
         with metered() as started:
             start()
         with metered() as together:
-            take(config, start, _quiet, [stage(name) for name in STAGES])
+            take(config, start, _quiet, only=[stage(name) for name in STAGES])
         before_end()
     warehouse = Warehouse(config.warehouse)
     typed = TYPED["inferences"]

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -143,10 +144,32 @@ class Outputs(Section):
 
 
 class BatchConfig(Section):
-    """What bounds a batch."""
+    """What bounds a batch; `max_rows` counts offsets, None for no limit."""
 
     watermark_tolerance: Duration = timedelta(minutes=5)
     lease: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0))
+    open_transaction_wait: Duration = timedelta(seconds=5)
+    max_rows: int | None = Field(default=None, gt=0)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:  # not there, no file name, or a folder
+        raise ValueError(f"there is no time zone {name!r}") from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class ScheduleConfig(Section):
+    """When batches end: each full hour, or each midnight (of one weekday) in a time zone."""
+
+    every: Literal["hour", "day", "week"] = "day"
+    zone: Zone = "UTC"
+    weekday: Weekday = "monday"
 
 
 class OutcomeConfig(Section):
@@ -281,6 +304,10 @@ class LoopConfig(Section):
         return self
 
 
+_NO_RESULT = {"lease", "open_transaction_wait", "max_rows"}
+"""Settings of how batches are cut and held: where one ends is stored with it, not derived."""
+
+
 class Config(Section):
     """Everything a run is told."""
 
@@ -291,6 +318,7 @@ class Config(Section):
     topics: Topics = Topics()
     outputs: Outputs = Outputs()
     batch: BatchConfig = BatchConfig()
+    schedule: ScheduleConfig | None = None
     spark: dict[str, str] = {}
     loops: Path
     loop: dict[str, LoopConfig] = {}
@@ -298,7 +326,8 @@ class Config(Section):
     @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) of everything that decides a result: not where things are, nor secrets."""
-        kept = self.model_dump(mode="json", include={"topics", "batch", "loop"}, by_alias=True)
+        kept = self.model_dump(mode="json", include={"topics", "loop"}, by_alias=True)
+        kept["batch"] = self.batch.model_dump(mode="json", exclude=_NO_RESULT)
         for loop in kept["loop"].values():
             if loop["reference"]:
                 loop["reference"].pop("path")

@@ -26,7 +26,7 @@ USAGE = 2
 BUG = 70
 INTERRUPTED = 130
 _HERE = Path(__file__).parent
-_SUPPORT = {"__init__", "common"}
+_SUPPORT = {"__init__", "common", "unread"}
 
 
 def _names() -> list[str]:

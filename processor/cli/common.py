@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import reduce, wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from processor.config import Config, load
+from processor.config import Config, ScheduleConfig, load
+from processor.schedule import moment
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -30,6 +33,46 @@ def configured(command: CommandT) -> CommandT:
         "--set", "flags", multiple=True, metavar="KEY=VALUE", help="One key over all files."
     )
     return file(flags(as_json(command)))
+
+
+def grouped(
+    name: str, make: Callable[..., object], *options: Callable[[CommandT], CommandT]
+) -> Callable[[CommandT], CommandT]:
+    """Options that the command is given as one argument, which `make` makes of them.
+
+    The parameters of `make` are called as click calls the options.
+    """
+    of = tuple(signature(make).parameters)
+
+    def with_options(command: CommandT) -> CommandT:
+        @wraps(command)
+        def called(**given: Any) -> Any:  # noqa: ANN401  # what click gives, and gets
+            mine = {each: given.pop(each) for each in of}
+            return command(**{name: make(**mine)}, **given)
+
+        return reduce(
+            lambda found, option: option(found), reversed(options), cast("CommandT", called)
+        )
+
+    return with_options
+
+
+def until(command: CommandT) -> CommandT:
+    """Adds --until."""
+    return click.option(
+        "--until",
+        "until_text",
+        metavar="TIME",
+        help="Cut at this moment: ISO 8601, without an offset a local time of schedule.zone.",
+    )(command)
+
+
+def moment_of(config: Config, text: str | None) -> datetime | None:
+    """The moment that an option names; raises ConfigError if it is none, or is not over yet."""
+    if text is None:
+        return None
+    zone = config.schedule.zone if config.schedule else ScheduleConfig().zone
+    return moment(text, zone, datetime.now(UTC))
 
 
 def config_of(config_file: Path | None, flags: tuple[str, ...]) -> Config:

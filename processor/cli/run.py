@@ -2,52 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from processor.cli.common import config_of, configured, emit, say
+from processor.cli.common import config_of, configured, emit, grouped, moment_of, say, until
 from processor.config import Config
+from processor.errors import ConfigError
 from processor.local.spark import on_demand
-from processor.stages.base import Accepted
+from processor.stages.base import Accepted, Request
+from processor.stages.catch_up import caught_up, taken_until
 from processor.stages.pipeline import STAGES, stage
-from processor.stages.runner import Taken, take
+from processor.stages.runner import Taken
+
+
+def _accepted(*, accept_loss: bool, accept_new_topic: bool) -> Accepted:
+    return Accepted(loss=accept_loss, new_topic=accept_new_topic)
+
+
+class Span(NamedTuple):
+    """Which boundaries to take: all that were missed, or none; the first after a moment."""
+
+    catch_up: bool
+    since: str | None
 
 
 @click.command()
 @configured
 @click.option("--stage", "names", multiple=True, help="Only this stage (may be repeated).")
-@click.option("--accept-loss", is_flag=True, help="Go on without records that Kafka deleted.")
-@click.option("--accept-new-topic", is_flag=True, help="Read a topic that was made anew.")
+@until
+@grouped(
+    "span",
+    Span,
+    click.option("--catch-up", is_flag=True, help="One batch for each boundary that was missed."),
+    click.option("--since", metavar="TIME", help="With it, before any batch: where they begin."),
+)
+@grouped(
+    "accepted",
+    _accepted,
+    click.option("--accept-loss", is_flag=True, help="Go on without records that Kafka deleted."),
+    click.option("--accept-new-topic", is_flag=True, help="Read a topic that was made anew."),
+)
 def run(
     config_file: Path | None,
     flags: tuple[str, ...],
     as_json: bool,  # noqa: FBT001  # click's flag
     names: tuple[str, ...],
-    accept_loss: bool,  # noqa: FBT001  # click's flag
-    accept_new_topic: bool,  # noqa: FBT001  # click's flag
+    until_text: str | None,
+    span: Span,
+    accepted: Accepted,
 ) -> None:
     """Take the next batch from Kafka through every stage, or finish the one that was begun.
 
     What is new is decided first, and written down before the first byte is read. With nothing
-    new it says so at once, and starts no JVM.
+    new it says so at once, and starts no JVM. With --until, what was begun is finished, and then
+    a batch taken that ends at that moment.
     """
     config = config_of(config_file, flags)
+    request = Request(moment_of(config, until_text), accepted)
+    since = moment_of(config, span.since)
     only = [stage(name) for name in names] or STAGES
+    if names and span.catch_up:
+        raise ConfigError("--catch-up finishes each batch", remedy="leave out --stage, or it")
     with on_demand(config.spark, say) as start_spark:
-        accepted = Accepted(loss=accept_loss, new_topic=accept_new_topic)
-        taken = take(config, start_spark, say, only, accepted)
-    if taken is None:
-        nothing: dict[str, Any] = {"batch": None, "outcome": "nothing new", "stages": []}
-        emit(nothing, as_json, lambda: click.echo("nothing new: every input topic is read"))
-    else:
-        done = {**vars(taken), "outcome": "done"}
+        if span.catch_up:
+            taken = list(caught_up(config, start_spark, say, request, since))
+        else:
+            taken = list(taken_until(config, start_spark, say, request, only))
+    if taken:
+        done = {**vars(taken[-1]), "outcome": "done", "batches": [vars(each) for each in taken]}
         emit(done, as_json, lambda: _show(taken, config))
+    else:
+        nothing: dict[str, Any] = {"batch": None, "outcome": "nothing new", "stages": []}
+        emit({**nothing, "batches": []}, as_json, lambda: click.echo(_nothing(request)))
 
 
-def _show(taken: Taken, config: Config) -> None:
-    click.echo(f"batch {taken.batch}: {', '.join(taken.stages) or 'nothing was left to do'}")
+def _nothing(request: Request) -> str:
+    if request.until is not None:
+        return f"nothing to do: all up to {request.until.isoformat()} is taken"
+    return "nothing new: every input topic is read"
+
+
+def _show(taken: Iterable[Taken], config: Config) -> None:
+    for each in taken:
+        click.echo(f"batch {each.batch}: {', '.join(each.stages) or 'nothing was left to do'}")
     click.echo(f"report: {config.report / 'index.html'}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,18 @@ import click
 from rich.console import Console
 from rich.table import Table as Grid
 
+from processor.cli import unread
 from processor.cli.common import config_of, configured, emit
+from processor.config import Config
+from processor.errors import Unavailable
 from processor.stages.pipeline import PLAN, STAGES
+from processor.stages.unread import Unread
+from processor.stages.unread import unread as read_unread
 from processor.tables import BATCHES, DATASETS, DECISIONS, PROOFS
 from processor.warehouse import Warehouse
+
+PATIENCE = timedelta(seconds=2)
+"""How long the broker may take to answer: the command is about the warehouse first."""
 
 
 @click.command()
@@ -24,12 +33,33 @@ def status(
     as_json: bool,  # noqa: FBT001  # click's flag
     loop: str | None,
 ) -> None:
-    """Say what the warehouse holds, batch by batch; no JVM, no broker."""
+    """Say what the warehouse holds, batch by batch, and how long Kafka keeps what is unread.
+
+    Starts no JVM. A broker that does not answer at once is told of, and is no failure.
+    """
     config = config_of(config_file, flags)
     if loop is not None:
         config.only(loop)
-    document = _document(Warehouse(config.warehouse), loop)
-    emit(document, as_json, lambda: _show(document))
+    warehouse = Warehouse(config.warehouse)
+    found, why = _asked(config, warehouse)
+    if found is not None:
+        unread.warn(found)
+    document = {
+        **_document(warehouse, loop),
+        **(unread.document(found) if found else {"retention": None, "warnings": []}),
+        "broker": why,
+    }
+    emit(document, as_json, lambda: _show(document, found))
+
+
+def _asked(config: Config, warehouse: Warehouse) -> tuple[Unread | None, str | None]:
+    """What is unread, or why that cannot be said."""
+    soon = min(config.kafka.timeout, PATIENCE)
+    hasty = config.model_copy(update={"kafka": config.kafka.model_copy(update={"timeout": soon})})
+    try:
+        return read_unread(hasty, warehouse), None
+    except Unavailable as error:
+        return None, error.what
 
 
 def _document(warehouse: Warehouse, loop: str | None) -> dict[str, Any]:
@@ -71,8 +101,16 @@ def _batch(
     }
 
 
-def _show(document: dict[str, Any]) -> None:
+def _show(document: dict[str, Any], found: Unread | None) -> None:
     console = Console()
+    _show_batches(console, document)
+    if found is None:
+        console.print(f"what is unread is not known: {document['broker']}")
+    else:
+        unread.show(console, found)
+
+
+def _show_batches(console: Console, document: dict[str, Any]) -> None:
     if not document["last_batch"]:
         console.print(f"no batch yet in {document['warehouse']}")
         return

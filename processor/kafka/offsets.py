@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from confluent_kafka import (
@@ -19,8 +20,10 @@ from processor.batches import Bounds, Partition
 from processor.config import KafkaConfig
 from processor.errors import Unavailable
 from processor.kafka.security import native
+from processor.retention import TopicSettings
 
 KeyT = TypeVar("KeyT")
+EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _SLACK_SECONDS = 5.0  # the client's own deadline, which says why, comes before ours
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # as the client has it
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as the client has it
@@ -30,6 +33,16 @@ _OUTSIDE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa
 
 def _quiet(_error: object) -> None:
     """Connection errors surface as timeouts of the call that needed the broker."""
+
+
+def _settings(told: Mapping[str, Any]) -> TopicSettings:
+    deletes = "delete" in told["cleanup.policy"].value
+    kept_ms = int(told["retention.ms"].value)
+    return TopicSettings(
+        by_arrival=told["message.timestamp.type"].value == "LogAppendTime",
+        retention_ms=kept_ms if deletes and kept_ms >= 0 else None,
+        by_size=deletes and int(told["retention.bytes"].value) >= 0,
+    )
 
 
 class Broker:
@@ -51,11 +64,31 @@ class Broker:
         partitions = [Partition(t, p) for t, (_, count) in described.items() for p in range(count)]
         committed = IsolationLevel.READ_COMMITTED
         starts = self._offsets(partitions, _EARLIEST, committed)
-        stable = self._offsets(partitions, _LATEST, committed)
         highs = self._offsets(partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED)
+        stable = self._offsets(partitions, _LATEST, committed)  # after: what is short is held back
         return {
-            p: Bounds(described[p.topic][0], starts[p], stable[p], highs[p]) for p in partitions
+            p: Bounds(described[p.topic][0], starts[p], stable[p], max(highs[p], stable[p]))
+            for p in partitions
         }
+
+    def at(self, partitions: Iterable[Partition], moment: datetime) -> dict[Partition, int | None]:
+        """The first offset whose timestamp is `moment` or later; None where there is none.
+
+        First by offset: of a topic with producers' timestamps, later records may be older.
+        """
+        spec = OffsetSpec.for_timestamp(-((EPOCH - moment) // MILLISECOND))  # rounded up
+        found = self._offsets(partitions, spec, IsolationLevel.READ_UNCOMMITTED)
+        return {p: offset if offset >= 0 else None for p, offset in found.items()}
+
+    def settings(self, topics: Iterable[str]) -> dict[str, TopicSettings]:
+        """What the topics' configurations say of times and of retention; all of them exist."""
+        asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
+        if not asked:
+            return {}
+        answers = self._ask(
+            lambda: self._admin.describe_configs(asked, request_timeout=self._seconds)
+        )
+        return {each.name: _settings(self._answer(found)) for each, found in answers.items()}
 
     def compacted(self, topic: str) -> bool:
         """Whether the topic's cleanup policy lets it drop superseded records."""

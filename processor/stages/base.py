@@ -34,6 +34,17 @@ class Accepted:
 NOTHING_ACCEPTED = Accepted()
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked for: a batch that ends at `until`, or (None) at what is there now."""
+
+    until: datetime | None = None
+    accepted: Accepted = NOTHING_ACCEPTED
+
+
+ALL_THAT_IS_NEW = Request()
+
+
 @dataclass
 class Context:
     """What every stage of a run is given; the Spark session starts when one first asks for it."""
@@ -64,7 +75,8 @@ class Context:
 class Stage:
     """One step from events to decisions: what it reads, what it writes, and how.
 
-    `gate` is asked each time before the stage runs, and raises what stops the batch there.
+    `gate` is asked each time before the stage runs, and raises what stops the batch there. Where
+    `rests` says that nothing can have changed, the stage does not run: it has no more to say.
     """
 
     name: str
@@ -73,6 +85,22 @@ class Stage:
     writes: tuple[Table, ...]
     run: Callable[[Context, Batch], None]
     gate: Callable[[Context, Batch], None] | None = None
+    rests: Callable[[Context, Batch], bool] | None = None
+
+    def perform(self, context: Context, batch: Batch) -> None:
+        """Says what the stage has to say of the batch, which may be nothing.
+
+        Raises:
+            ProcessorError: as the gate and the stage do.
+        """
+        if self.gate is not None:
+            self.gate(context, batch)
+        if self.rests is None or not self.rests(context, batch):
+            self.run(context, batch)
+            return
+        writes = Writes(self.name, context, batch)
+        for table in self.writes:
+            writes.rows(table)
 
     def writer(self, table: Table) -> str:
         """The name under which this stage commits to `table`."""

@@ -16,6 +16,7 @@ from processor.feedback import outcomes
 from processor.feedback.question import Question, question_of, questions
 from processor.feedback.rule import Rule
 from processor.stages.base import Context, Stage, Writes, watermarks
+from processor.stages.quiet import quiet
 from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build, recipes
 from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, struct
@@ -83,4 +84,5 @@ STAGE = Stage(
     (TYPED["inferences"], TYPED["ground_truth"], TYPED["feedback"], PROOFS, OUTCOMES),
     (OUTCOMES, DATASET_ROWS, MEASUREMENTS, DATASETS),
     run,
+    rests=quiet,
 )

@@ -22,6 +22,7 @@ from processor.measure.quality import QualityCounts, quality
 from processor.measurements import OVERALL, Measurement
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
+from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
 from processor.stages.sources import inferences, ledger, sliced
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
@@ -195,4 +196,5 @@ STAGE = Stage(
     (TYPED["inferences"], TYPED["sessions"], OUTCOMES, PROOFS),
     (PROFILES, MEASUREMENTS),
     run,
+    rests=quiet,
 )

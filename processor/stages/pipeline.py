@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from processor.batches import Batch, Range, ends, next_ranges
+from processor.batches import Batch, Partition, Range, ends
 from processor.config import Config
 from processor.errors import ConfigError
 from processor.feedback.question import questions
-from processor.kafka.offsets import Broker
 from processor.plugins import nearest
 from processor.stages import compile as compile_
 from processor.stages import decide, evaluate, measure, publish, report, snapshot, validate
-from processor.stages.base import Stage
+from processor.stages.base import ALL_THAT_IS_NEW, Request, Stage
+from processor.stages.cut import Past, next_cut
 from processor.stages.measure import check_windows
 from processor.stages.publish import DATASET, TRIGGER
 from processor.stages.reference import reference
@@ -39,11 +40,15 @@ PLAN = "plan"  # the txn that decides what a batch is
 
 @dataclass(frozen=True)
 class Planned:
-    """A batch, and which stages still have to run for it."""
+    """A batch, and which stages still have to run for it.
+
+    `held_back`: by how many offsets open transactions kept a new cut from where it should be.
+    """
 
     batch: Batch
     stored: bool
     pending: tuple[Stage, ...]
+    held_back: Mapping[Partition, int] = field(default_factory=dict)
 
 
 def stage(name: str) -> Stage:
@@ -100,11 +105,16 @@ def _range(row: Mapping[str, object]) -> Range:
 
 
 def next_batch(
-    config: Config, warehouse: Warehouse, run_id: str, *, accept_new_topic: bool = False
+    config: Config,
+    warehouse: Warehouse,
+    run_id: str,
+    request: Request = ALL_THAT_IS_NEW,
+    patience: timedelta = timedelta(0),
 ) -> Planned | None:
     """The batch that a run would work on: one begun and not finished, else the next cut.
 
-    None where there is nothing new. Nothing is written; the clock is read here and nowhere else.
+    None where there is nothing new, or nothing new up to the moment asked for. Nothing is
+    written; the clock is read here and nowhere else. `patience` is for open transactions.
 
     Raises:
         Unavailable: the broker does not answer.
@@ -116,22 +126,34 @@ def next_batch(
         if unfinished:
             return Planned(stored_batch(warehouse, last), stored=True, pending=unfinished)
     planned_at = datetime.now(UTC)
-    bounds = Broker(config.kafka).bounds(config.topics.by_topic())
-    if not bounds:
-        raise ConfigError(
-            f"none of the input topics exists on {config.kafka.bootstrap_servers}",
-            remedy="create them, or set `topics` to the names they have",
-        )
-    read = ends(each for _, each in planned_ranges(warehouse))
-    ranges = next_ranges(read, bounds, accept_new_topic=accept_new_topic)
-    batch = Batch(last + 1, ranges, planned_at, run_id, config.hash, code_version())
-    return Planned(batch, stored=False, pending=STAGES) if batch.expected else None
+    found = next_cut(config, past(warehouse), request, patience)
+    if found is None:
+        return None
+    batch = Batch(
+        last + 1, found.ranges, planned_at, run_id, config.hash, code_version(), found.time
+    )
+    return Planned(batch, stored=False, pending=STAGES, held_back=found.held_back)
 
 
 def planned_ranges(warehouse: Warehouse) -> list[tuple[int, Range]]:
     """Every range that was ever planned, with its batch, in order of batch."""
-    rows = sorted(warehouse.rows(BATCHES).to_pylist(), key=lambda row: row["batch_id"])
-    return [(row["batch_id"], _range(row)) for row in rows]
+    return [(row["batch_id"], _range(row)) for row in _planned(warehouse)]
+
+
+def _planned(warehouse: Warehouse) -> list[dict[str, Any]]:
+    return sorted(warehouse.rows(BATCHES).to_pylist(), key=lambda row: row["batch_id"])
+
+
+def past(warehouse: Warehouse) -> Past:
+    """What earlier batches took; one that decodes again what was read has cut nothing."""
+    rows = _planned(warehouse)
+    read = ends(_range(row) for row in rows)
+    cuts = [row for row in rows if row["replay"] is None]
+    if not cuts:
+        return Past(read, (), None, None)
+    last = cuts[-1]
+    ranges = tuple(_range(row) for row in cuts if row["batch_id"] == last["batch_id"])
+    return Past(read, ranges, last["cut_time"], last["cut_time"] or last["planned_at"])
 
 
 def plan(warehouse: Warehouse, batch: Batch) -> None:
@@ -158,3 +180,16 @@ def plan(warehouse: Warehouse, batch: Batch) -> None:
         for each in batch.ranges
     ]
     warehouse.append_once(BATCHES, rows, PLAN, batch.id)
+
+
+def told(planned: Planned) -> Iterator[str]:
+    """What a new batch is, in sentences: how much, up to when, and what it leaves."""
+    batch = planned.batch
+    upto = f", cut at {batch.cut_time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if batch.cut_time else ""
+    yield f"batch {batch.id}: {batch.expected:,} offsets{upto}"
+    if planned.held_back:
+        where = ", ".join(f"{p.topic}/{p.partition} {n:,}" for p, n in planned.held_back.items())
+        yield f"open transactions hold offsets back, which a later batch takes: {where}"
+    if batch.partial:
+        left = sum(each.left_over for each in batch.ranges)
+        yield f"batch.max_rows leaves {left:,} offsets of the cut to the next batch"

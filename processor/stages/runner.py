@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,28 +16,34 @@ from processor.config import Config
 from processor.errors import ProcessorError
 from processor.lock import held
 from processor.processes import is_jvm, relatives
-from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context, Stage
+from processor.stages.base import ALL_THAT_IS_NEW, Context, Request, Stage
 from processor.stages.faults import explained
-from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan, preflight
+from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan, preflight, told
 from processor.tables import RUNS
 from processor.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a run did: the batch, and the stages that ran for it."""
+    """What a run did: the batch, and the stages that ran for it.
+
+    `resumed`: an earlier run began it. `partial`: a later batch takes the rest of the same cut.
+    """
 
     batch: int
     run_id: str
     stages: tuple[str, ...]
+    cut_time: datetime | None = None
+    resumed: bool = False
+    partial: bool = False
 
 
 def take(
     config: Config,
     start_spark: Callable[[], SparkSession],
     say: Callable[[str], None],
+    request: Request = ALL_THAT_IS_NEW,
     only: Sequence[Stage] = STAGES,
-    accepted: Accepted = NOTHING_ACCEPTED,
 ) -> Taken | None:
     """Takes the next batch through the stages, or finishes the one begun; None if nothing is new.
 
@@ -49,21 +55,30 @@ def take(
     run_id = str(uuid.uuid4())
     with held(config.warehouse, config.batch.lease):
         warehouse = Warehouse(config.warehouse)
-        planned = next_batch(config, warehouse, run_id, accept_new_topic=accepted.new_topic)
+        patience = config.batch.open_transaction_wait
+        planned = next_batch(config, warehouse, run_id, request, patience)
         if planned is None:
             return None
-        context = Context(config, warehouse, run_id, start_spark, say, accepted)
-        return Taken(planned.batch.id, run_id, _run(context, planned, only))
+        context = Context(config, warehouse, run_id, start_spark, say, request.accepted)
+        done = _run(context, planned, only)
+        batch = planned.batch
+        return Taken(batch.id, run_id, done, batch.cut_time, planned.stored, batch.partial)
 
 
 def _run(context: Context, planned: Planned, only: Sequence[Stage]) -> tuple[str, ...]:
     if not planned.stored:
-        context.say(f"batch {planned.batch.id}: {planned.batch.expected:,} offsets")
+        for sentence in told(planned):
+            context.say(sentence)
         plan(context.warehouse, planned.batch)
     due = [each for each in planned.pending if each in only]
-    for each in due:
-        _timed(context, planned.batch, each)
+    through(context, planned.batch, due)
     return (*(() if planned.stored else (PLAN,)), *(each.name for each in due))
+
+
+def through(context: Context, batch: Batch, due: Iterable[Stage]) -> None:
+    """Takes a batch through stages, and keeps what each of them cost."""
+    for each in due:
+        _timed(context, batch, each)
 
 
 def _timed(context: Context, batch: Batch, each: Stage) -> None:
@@ -75,9 +90,7 @@ def _timed(context: Context, batch: Batch, each: Stage) -> None:
     context.say(f"{each.name}: {each.summary}")
     started, cpu = datetime.now(UTC), _cpu_seconds()
     try:
-        if each.gate is not None:
-            each.gate(context, batch)
-        each.run(context, batch)
+        each.perform(context, batch)
     except Exception as raised:
         error = explained(raised) or raised
         with suppress(ProcessorError):  # what stopped the stage may stop this too, and came first

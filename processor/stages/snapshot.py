@@ -17,6 +17,7 @@ from processor.kafka.source import read
 from processor.stages.account import NOTHING, Landed, accounts, landed, part
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.faults import explained
+from processor.stages.parts import stamps
 from processor.tables import BATCHES, LOG, LOSSES, PROOFS
 
 MOST_READS = 5  # times that retention may overtake the reading before a person has to look
@@ -145,10 +146,10 @@ def _proof_rows(context: Context, batch: Batch) -> list[Mapping[str, Any]]:
     earlier = watermarks(context)
     reached = watermark(
         max((stamp for n, stamp in earlier.items() if n < batch.id), default=None),
-        [each.latest for each in found.values() if each.latest],
+        stamps(context, batch, [each.latest for each in found.values() if each.latest]),
         batch.planned_at,
         context.config.batch.watermark_tolerance,
-        batch.cut_time,
+        None if batch.partial else batch.cut_time,
     )
     return [_proof_row(batch, proof, found, reached) for proof in proofs]
 

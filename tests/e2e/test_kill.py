@@ -85,7 +85,12 @@ def test_with_nothing_new_a_run_says_so_and_needs_no_java(
     done = run(undisturbed.config, environment={"JAVA_HOME": str(tmp_path), "PATH": str(tmp_path)})
     took = time.monotonic() - start
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"batch": None, "outcome": "nothing new", "stages": []}
+    assert json.loads(done.stdout) == {
+        "batch": None,
+        "outcome": "nothing new",
+        "stages": [],
+        "batches": [],
+    }
     assert took < NOTHING_NEW_SECONDS
     assert arrow(undisturbed.warehouse / "runs").num_rows == before
 

@@ -17,7 +17,7 @@ from processor.config import Config, load
 from processor.local.stack import Stack
 from processor.resources import resource
 from processor.stages import snapshot
-from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context
+from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context, Request
 from processor.stages.pipeline import STAGES, next_batch, plan
 from processor.stages.verify import Verified, verify
 from processor.tables import LOG, LOSSES, PROOFS, Table
@@ -78,7 +78,8 @@ class Capture:
     def planned(self, *, accept_new_topic: bool = False) -> Batch | None:
         """Plans the next batch, as a run does, and writes it down."""
         config = self.config
-        found = next_batch(config, self.warehouse, "run", accept_new_topic=accept_new_topic)
+        request = Request(accepted=Accepted(new_topic=accept_new_topic))
+        found = next_batch(config, self.warehouse, "run", request)
         if found is None:
             return None
         if not found.stored:

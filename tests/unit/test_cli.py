@@ -18,7 +18,9 @@ from processor.lock import held
 from processor.version import VERSION
 
 NOBODY = "127.0.0.1:1"
-COMMANDS = {"demo", "doctor", "local", "plan", "report", "run", "schema", "status"}
+COMMANDS = {
+    *("backfill", "demo", "doctor", "local", "plan", "report", "run", "schema", "status", "verify"),
+}
 LOOP = """
 loop: employment
 model: classifier
@@ -122,6 +124,11 @@ def test_the_version(bfp: Bfp) -> None:
         (["status", "--config", "none.yaml"], "none.yaml"),
         (["report"], "`bfp run` makes the first"),
         (["report", "--batch", "0"], "--batch"),
+        (["plan", "--until", "soon"], "'soon' is no time"),
+        (["run", "--until", "2999-01-01"], "is after now"),
+        (["plan", "--set", "schedule.every=dya"], "schedule.every"),
+        (["plan", "--set", "schedule.zone=Europe/Berln"], "no time zone 'Europe/Berln'"),
+        (["run", "--catch-up", "--stage", "snapshot"], "--stage"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_what_was_meant(
@@ -260,13 +267,20 @@ def test_json_is_one_document_however_a_command_ends(bfp: Bfp, words: list[str],
 
 
 def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
-    assert bfp("status", "--json").document == {
+    told = bfp("status", "--json").document
+    assert f"Kafka at {NOBODY} does not answer" in told.pop("broker")
+    assert told == {
         "warehouse": str(home / "warehouse"),
         "last_batch": None,
         "pending_stages": [],
         "batches": [],
+        "retention": None,
+        "warnings": [],
     }
-    assert "no batch yet" in bfp("status").out
+    ended = bfp("status")
+    assert ended.code == 0
+    assert "no batch yet" in ended.out
+    assert "what is unread is not known" in ended.out
     assert not (home / "warehouse").exists()
 
 
