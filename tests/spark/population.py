@@ -105,6 +105,7 @@ def outcome(number: int, said: Row, rng: Random) -> Row:
         "value": label,
         "reward": rng.choice([0.0, 1.0, 2.5]) if said["variant"] == "new" else float(label == "c"),
         "solicit_prob": rng.choice([None, 0.25, 1.0]),
+        "credit": 0.5 if number % 9 == 0 else 1.0,
         "origins": [{"topic": "t", "partition": 0, "offset": number}],
     }
 
@@ -130,7 +131,7 @@ INFERENCES = pa.schema(
 OUTCOMES = pa.schema(
     {
         **dict.fromkeys(("inference_id", "state", "value"), pa.string()),
-        **dict.fromkeys(("reward", "solicit_prob"), pa.float64()),
+        **dict.fromkeys(("reward", "solicit_prob", "credit"), pa.float64()),
         "origins": ORIGINS,
     }
 )
@@ -163,7 +164,8 @@ class World:
 
     def candidates(self, name: str) -> DataFrame:
         keys = self.said.select(
-            *("inference_id", "subject_key", "training_allowed", "log_keep_prob"),
+            *("inference_id", "response_time", "training_allowed", "log_keep_prob"),
+            F.col("subject_key").alias("split_group"),
             *made(name).reads(),
         )
         return supervised.candidates(self.known, keys, recipe(name), MARK)

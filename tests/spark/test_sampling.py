@@ -81,7 +81,7 @@ def test_every_row_can_be_chosen_and_its_weight_undoes_all_that_chose_it(
             "kept" if draw_one(row["inference_id"], f"sample|{salt}") < chance else "not_sampled"
         )
         came = row["log_keep_prob"] * (row["solicit_prob"] or 1.0) * chance
-        assert found["weight"] == pytest.approx(1 / came, rel=1e-12)
+        assert found["weight"] == pytest.approx(row["credit"] / came, rel=1e-12)
     others = {row["reason"] for row in world.rows[name].values()} - {"kept", "not_sampled"}
     assert others == {"retracted", "training_not_allowed"}
 
