@@ -35,6 +35,7 @@ from processor.resources import resource
 DEFAULTS = resource("conf", "bfp.yaml")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_CREDENTIALS = re.compile(r"//[^/@]*@")
 _SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info", re.IGNORECASE)
 
 
@@ -118,6 +119,13 @@ class RegistryConfig(Section):
     url: str | None = None
     directory: Path | None = None
     properties: Properties = {}
+    timeout: Duration = timedelta(seconds=10)
+
+    @property
+    def name(self) -> str:
+        """What the registry is called where its answers are kept: its address, without secrets."""
+        parts = (_CREDENTIALS.sub("//", part.strip()) for part in (self.url or "").split(","))
+        return ",".join(part.rstrip("/") for part in parts)
 
 
 class Topics(Section):
@@ -170,6 +178,29 @@ class ScheduleConfig(Section):
     every: Literal["hour", "day", "week"] = "day"
     zone: Zone = "UTC"
     weekday: Weekday = "monday"
+
+
+class LimitsConfig(Section):
+    """What one record and one writer schema may ask for; what goes beyond is a defect.
+
+    Bytes, but for `items` (of one array or map) and `schema_depth` (types inside each other).
+    """
+
+    record_bytes: int = Field(default=16 << 20, gt=0)
+    text_bytes: int = Field(default=16 << 20, gt=0)
+    items: int = Field(default=1 << 20, gt=0)
+    schema_bytes: int = Field(default=1 << 20, gt=0)
+    schema_depth: int = Field(default=64, gt=0)
+
+
+class DefectsConfig(Section):
+    """How many of the records that a batch lands may have defects before somebody has to look.
+
+    `max_share` is a share of those records; batches of fewer than `min_rows` are not judged.
+    """
+
+    max_share: float = Field(default=0.1, ge=0, le=1)
+    min_rows: int = Field(default=100, gt=0)
 
 
 class OutcomeConfig(Section):
@@ -319,6 +350,8 @@ class Config(Section):
     outputs: Outputs = Outputs()
     batch: BatchConfig = BatchConfig()
     schedule: ScheduleConfig | None = None
+    limits: LimitsConfig = LimitsConfig()
+    defects: DefectsConfig = DefectsConfig()
     spark: dict[str, str] = {}
     loops: Path
     loop: dict[str, LoopConfig] = {}
@@ -326,7 +359,8 @@ class Config(Section):
     @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) of everything that decides a result: not where things are, nor secrets."""
-        kept = self.model_dump(mode="json", include={"topics", "loop"}, by_alias=True)
+        decisive = {"topics", "limits", "loop"}
+        kept = self.model_dump(mode="json", include=decisive, by_alias=True)
         kept["batch"] = self.batch.model_dump(mode="json", exclude=_NO_RESULT)
         for loop in kept["loop"].values():
             if loop["reference"]:

@@ -76,7 +76,7 @@ def demo(options: Options, say: Say) -> Config:
             config = _configured(options, home, stack)
             create_topics(config.kafka, config.topics, config.outputs)
             events: list[pa.Table] = []
-            with on_demand(config.spark, say) as start_spark:
+            with on_demand(config.spark, say, config.limits) as start_spark:
                 for year in YEARS:
                     say(f"{year}: producing {timeline.count(*_span(year)):,} events")
                     sender = Sender(config.kafka, config.registry, config.topics)

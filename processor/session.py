@@ -16,7 +16,8 @@ from typing import Any, cast
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from processor.avro.decode import LIMITS
+from processor.avro.decode import jvm_limits
+from processor.config import LimitsConfig
 
 CORRECTNESS = {
     "spark.sql.session.timeZone": "UTC",
@@ -55,7 +56,7 @@ LOCAL = {
 EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
 LOGGING = Path(__file__).parent / "log4j2.properties"
 ENDS_SECONDS = 20.0  # a JVM with nothing to do takes less than one
-LIMITING = tuple(f"-D{key}={value}" for key, value in LIMITS.items())
+LIMITS = LimitsConfig()
 JVM = (f"-Dlog4j2.configurationFile=file:{LOGGING}", "-XX:-UsePerfData")
 """Options of the driver's JVM: errors only in its log, and no file of counters in /tmp."""
 
@@ -71,15 +72,17 @@ def session(
     extra: Mapping[str, str] | None = None,
     scratch: Path | None = None,
     jvm: Iterable[str] = (),
+    limits: LimitsConfig = LIMITS,
 ) -> SparkSession:
-    """The session of this process.
+    """The session of this process, whose JVMs decode nothing beyond `limits`.
 
     `jars`, `scratch` and `jvm` (options of the driver's JVM) matter only where spark-submit has
     not started it.
     """
     settings = dict(CORRECTNESS)
+    limiting = tuple(f"-D{key}={value}" for key, value in jvm_limits(limits).items())
     if submitted():
-        settings[EXECUTOR_OPTIONS] = " ".join((*_submitted_options(), *LIMITING))
+        settings[EXECUTOR_OPTIONS] = " ".join((*_submitted_options(limits), *limiting))
         given = SparkConf()
         settings |= {key: value for key, value in FAST.items() if not given.contains(key)}
     else:
@@ -91,7 +94,7 @@ def session(
         settings["spark.jars"] = ",".join(paths)  # for executors elsewhere
         settings["spark.driver.extraClassPath"] = ":".join(paths)
         settings["spark.driver.extraJavaOptions"] = " ".join(
-            (*JVM, *LIMITING, *_places(scratch), *jvm)
+            (*JVM, *limiting, *_places(scratch), *jvm)
         )
         if scratch is not None:
             settings |= _scratch(scratch)
@@ -122,11 +125,11 @@ def end(spark: SparkSession, seconds: float = ENDS_SECONDS) -> None:
         jvm.wait()
 
 
-def _submitted_options() -> Iterable[str]:
+def _submitted_options(limits: LimitsConfig) -> Iterable[str]:
     """What spark-submit was given for executors; its driver runs already, and is limited here."""
     SparkContext._ensure_initialized()  # noqa: SLF001  # there is no public way to reach the JVM
     jvm = cast("Any", SparkContext._jvm)  # noqa: SLF001  # as above
-    for key, value in LIMITS.items():
+    for key, value in jvm_limits(limits).items():
         jvm.java.lang.System.setProperty(key, value)
     return SparkConf().get(EXECUTOR_OPTIONS, "").split()
 

@@ -21,22 +21,27 @@ from processor.avro.compatibility import unreadable
 from processor.avro.contracts import Contract, struct_type
 from processor.avro.framing import SchemaRef
 from processor.avro.registry import Missing, Resolved
+from processor.config import LimitsConfig
 
 TRAILER_BYTES = 16
-LARGEST_TEXT = 1 << 24  # bytes that one string or bytes value may claim to have
-MOST_ITEMS = 1 << 20  # items that one array or map may claim to have
-LIMITS = {
-    "org.apache.avro.limits.string.maxLength": str(LARGEST_TEXT),
-    "org.apache.avro.limits.bytes.maxLength": str(LARGEST_TEXT),
-    "org.apache.avro.limits.collectionItems.maxLength": str(MOST_ITEMS),
-}
-"""Properties of each JVM that decodes: Avro makes room for what a message claims before it looks
-whether that much is there, and a damaged message of ten bytes may claim two gigabytes."""
 DEFECT = "struct<code:string,detail:string>"
 DEFECTS = f"array<{DEFECT}>"
 
 
-def framed(log: DataFrame) -> DataFrame:
+def jvm_limits(limits: LimitsConfig) -> dict[str, str]:
+    """Properties of each JVM that decodes, read once, when it first does.
+
+    Avro makes room for what a message claims before it looks whether that much is there, and a
+    damaged message of ten bytes may claim two gigabytes.
+    """
+    return {
+        "org.apache.avro.limits.string.maxLength": str(limits.text_bytes),
+        "org.apache.avro.limits.bytes.maxLength": str(limits.text_bytes),
+        "org.apache.avro.limits.collectionItems.maxLength": str(limits.items),
+    }
+
+
+def framed(log: DataFrame, largest: int = framing.LARGEST_RECORD) -> DataFrame:
     """Log rows with `schema_ref`, `body` and `frame_defect`, by the rules of `framing`."""
     value, size = F.col("value"), F.length("value")
     guids = F.filter("headers", lambda header: header["key"] == framing.GUID_HEADER)
@@ -51,6 +56,7 @@ def framed(log: DataFrame) -> DataFrame:
     defect = (
         F.when(value.isNull(), defects.TOMBSTONE)
         .when(size == 0, defects.EMPTY_VALUE)
+        .when(size > largest, defects.TOO_LARGE)
         .when(has_guid, F.lit(None))
         .when(short, defects.TRUNCATED_FRAME)
         .when(~(confluent | single), defects.UNKNOWN_FRAMING)
@@ -77,14 +83,20 @@ def framed(log: DataFrame) -> DataFrame:
 
 
 def decode(
-    log: DataFrame, record: Contract, schemas: Mapping[SchemaRef, Resolved | Missing]
+    log: DataFrame,
+    record: Contract,
+    schemas: Mapping[SchemaRef, Resolved | Missing],
+    largest: int = framing.LARGEST_RECORD,
 ) -> DataFrame:
-    """Log rows with `event` (the contract's record, or null), `schema_ref` and `decode_defects`."""
+    """Log rows with `event` (the contract's record, or null), `schema_ref` and `decode_defects`.
+
+    A value of more than `largest` bytes is not looked into.
+    """
     by_text: dict[str, list[str]] = {}
     refused: dict[str, tuple[str, str]] = {}
     for ref, found in schemas.items():
         if isinstance(found, Missing):
-            refused[str(ref)] = (defects.UNKNOWN_SCHEMA, found.why)
+            refused[str(ref)] = (found.code, found.why)
         elif why := unreadable(found.text, record.text):
             refused[str(ref)] = (defects.SCHEMA_INCOMPATIBLE, why)
         else:
@@ -96,7 +108,7 @@ def decode(
         ((refs, _from_avro(whole, text, record.text)) for text, refs in sorted(by_text.items())),
         nothing,
     )
-    rows = framed(log).withColumn("_trailer", _trailer()).withColumn("_decoded", decoded)
+    rows = framed(log, largest).withColumn("_trailer", _trailer()).withColumn("_decoded", decoded)
     texts = F.concat_ws(" ", *_texts(F.col("_decoded.event"), kind["event"].dataType))
     return _judged(rows, refused, F.is_valid_utf8(texts))
 

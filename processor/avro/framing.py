@@ -25,6 +25,7 @@ CONFLUENT_BYTES = 5
 SINGLE_MAGIC = b"\xc3\x01"
 SINGLE_BYTES = 10
 
+LARGEST_RECORD = 16 << 20  # bytes of a value that is looked into
 CONFLUENT, GUID, SINGLE = "confluent", "guid", "single-object"
 
 
@@ -54,12 +55,14 @@ class Frame:
     defect: str | None = None
 
 
-def frame(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> Frame:
-    """Takes one message apart; never fails."""
-    if value is None:
-        return Frame(defect=defects.TOMBSTONE)
-    if not value:
-        return Frame(defect=defects.EMPTY_VALUE)
+def frame(
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes | None]] = (),
+    largest: int = LARGEST_RECORD,
+) -> Frame:
+    """Takes one message apart, of at most `largest` bytes; never fails."""
+    if not value or len(value) > largest:
+        return Frame(defect=_unframed(value))
     guid = next((v for k, v in headers if k == GUID_HEADER), None)
     if guid is not None and len(guid) == GUID_BYTES and guid[:1] == GUID_MAGIC:
         return Frame(SchemaRef(GUID, str(uuid.UUID(bytes=guid[1:]))), value)
@@ -73,3 +76,10 @@ def frame(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ())
             return Frame(defect=defects.TRUNCATED_FRAME)
         return Frame(SchemaRef(SINGLE, value[2:SINGLE_BYTES].hex()), value[SINGLE_BYTES:])
     return Frame(defect=defects.UNKNOWN_FRAMING)
+
+
+def _unframed(value: bytes | None) -> str:
+    """Why there is nothing to take apart."""
+    if value is None:
+        return defects.TOMBSTONE
+    return defects.TOO_LARGE if value else defects.EMPTY_VALUE

@@ -8,18 +8,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import fastavro.schema
 import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from processor.avro import defects
 from processor.avro.contracts import Contract, records, shipped
 from processor.avro.framing import CONFLUENT, GUID, SINGLE, SchemaRef
-from processor.config import RegistryConfig, revealed
+from processor.avro.shape import refusal
+from processor.config import LimitsConfig, RegistryConfig, revealed
 from processor.errors import ConfigError, DataRefused, Unavailable
 
 _NOT_FOUND, _CONFLICT = 404, 409
+_BUSY = (408, 429, *range(500, 600))  # what a registry that is not itself answers with
+LIMITS = LimitsConfig()
 INDEX = "index.json"
 _UNUSABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError),  # not there, no JSON, no schema
@@ -27,18 +32,27 @@ _UNUSABLE = (
 )
 
 
+class RegistrySilent(Unavailable):
+    """A registry that is down, rather than one that refuses who asks."""
+
+
 @dataclass(frozen=True)
 class Resolved:
-    """A writer schema, as text."""
+    """A writer schema, as text; `answered`: the registry has just said it."""
 
     text: str
+    answered: bool = False
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A reference that leads nowhere, and why."""
+    """A reference that leads to no schema that may be used: the code of the defect, and why."""
 
     why: str
+    code: str = defects.UNKNOWN_SCHEMA
+
+
+Found = Resolved | Missing
 
 
 def fingerprint(text: str) -> str:
@@ -49,43 +63,70 @@ def fingerprint(text: str) -> str:
 
 
 class SchemaSource:
-    """Looks in the shipped contracts, then in the schema folder, then in the registry."""
+    """Looks in the shipped contracts, the schema folder, what is kept, and then in the registry.
 
-    def __init__(self, config: RegistryConfig) -> None:
+    `kept` is what this registry has said before: an id means the same schema for ever. No schema
+    is ever taken from a message.
+    """
+
+    def __init__(
+        self,
+        config: RegistryConfig,
+        kept: Mapping[SchemaRef, str] = MappingProxyType({}),
+        limits: LimitsConfig = LIMITS,
+    ) -> None:
         self._config = config
-        self._local = _shipped() | (_folder(config.directory) if config.directory else {})
+        self._limits = limits
+        folder = _folder(config.directory) if config.directory else {}
+        self._known = {**kept, **folder, **_shipped()}
+        self._silent = False
 
-    def resolve(self, refs: Iterable[SchemaRef]) -> dict[SchemaRef, Resolved | Missing]:
-        """The schema of every reference, or why there is none.
+    def resolve(self, refs: Iterable[SchemaRef]) -> dict[SchemaRef, Found]:
+        """The schema of every reference, or why there is none; a silent registry is asked once.
 
         Raises:
-            Unavailable: the registry is needed, and does not answer.
+            Unavailable: the registry answers, and refuses to be asked.
         """
-        return {ref: self._one(ref) for ref in sorted(set(refs))}
+        return {ref: self._allowed(self._one(ref)) for ref in sorted(set(refs))}
 
-    def _one(self, ref: SchemaRef) -> Resolved | Missing:
-        if (text := self._local.get(ref)) is not None:
+    def _one(self, ref: SchemaRef) -> Found:
+        if (text := self._known.get(ref)) is not None:
             return Resolved(text)
         if ref.framing == SINGLE or not self._config.url:
             return Missing(f"{ref} is in no schema folder")
-        with _asking(self._config):
-            try:
-                return Resolved(self._ask(ref))
-            except SchemaRegistryError as error:
-                if error.http_status_code != _NOT_FOUND:
-                    raise
-                return Missing(f"{ref} is not in the registry")
+        if self._silent:
+            return _unavailable(ref)
+        try:
+            with _asking(self._config):
+                return self._ask(ref)
+        except RegistrySilent:
+            self._silent = True
+            return _unavailable(ref)
 
-    def _ask(self, ref: SchemaRef) -> str:
-        if ref.framing == CONFLUENT:
-            found = self._client.get_schema(int(ref.key))
-        else:
-            found = self._client.get_schema_by_guid(ref.key)
-        return found.schema_str or ""
+    def _ask(self, ref: SchemaRef) -> Found:
+        try:
+            if ref.framing == CONFLUENT:
+                found = self._client.get_schema(int(ref.key))
+            else:
+                found = self._client.get_schema_by_guid(ref.key)
+        except SchemaRegistryError as error:
+            if error.http_status_code != _NOT_FOUND:
+                raise
+            return Missing(f"{ref} is not in the registry")
+        return Resolved(found.schema_str or "", answered=True)
+
+    def _allowed(self, found: Found) -> Found:
+        why = refusal(found.text, self._limits) if isinstance(found, Resolved) else None
+        return Missing(why, defects.SCHEMA_REFUSED) if why else found
 
     @cached_property
     def _client(self) -> SchemaRegistryClient:
         return _client(self._config)
+
+
+def _unavailable(ref: SchemaRef) -> Missing:
+    why = f"{ref} is not kept here, and the registry did not answer"
+    return Missing(why, defects.SCHEMA_UNAVAILABLE)
 
 
 def register(config: RegistryConfig, contracts: Mapping[str, Contract]) -> dict[str, int]:
@@ -105,6 +146,17 @@ def register(config: RegistryConfig, contracts: Mapping[str, Contract]) -> dict[
     return ids
 
 
+def schema_id(config: RegistryConfig, topic: str, text: str) -> int:
+    """The id of a schema under its topic's value subject; it is registered there if it is not.
+
+    Raises:
+        Unavailable: the registry does not answer.
+        DataRefused: what the subject holds does not get on with the schema.
+    """
+    with _asking(config):
+        return _client(config).register_schema(f"{topic}-value", Schema(text, "AVRO"))
+
+
 def reachable(config: RegistryConfig) -> str:
     """Where writer schemas come from; raises Unavailable when a registry is set and is silent."""
     if not config.url:
@@ -116,7 +168,8 @@ def reachable(config: RegistryConfig) -> str:
 
 def _client(config: RegistryConfig) -> SchemaRegistryClient:
     settings = {"url": config.url or "", **revealed(config.properties)}
-    return SchemaRegistryClient({**settings, "max.retries": 1})
+    seconds = config.timeout.total_seconds()
+    return SchemaRegistryClient({"timeout": seconds, "max.retries": 1, **settings})
 
 
 @contextmanager
@@ -130,14 +183,16 @@ def _asking(config: RegistryConfig) -> Iterator[None]:
                 f"the registry {config.url} refuses a contract: {error}",
                 remedy="give the topic a name of its own, or remove what is registered there",
             ) from error
-        raise _down(config, str(error)) from error
+        raise _down(config, error, silent=error.http_status_code in _BUSY) from error
     except (httpx2.TransportError, ValueError) as error:
-        raise _down(config, str(error)) from error
+        raise _down(config, error, silent=isinstance(error, httpx2.TransportError)) from error
 
 
-def _down(config: RegistryConfig, why: str) -> Unavailable:
-    return Unavailable(
-        f"the schema registry {config.url or '(registry.url is not set)'} does not answer: {why}",
+def _down(config: RegistryConfig, error: Exception, *, silent: bool) -> Unavailable:
+    kind = RegistrySilent if silent else Unavailable
+    where = config.name or "(registry.url is not set)"
+    return kind(
+        f"the schema registry {where} does not answer: {error}",
         remedy="start it (`bfp local up`), set registry.url, or give registry.directory",
     )
 

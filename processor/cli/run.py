@@ -18,8 +18,8 @@ from processor.stages.pipeline import STAGES, stage
 from processor.stages.runner import Taken
 
 
-def _accepted(*, accept_loss: bool, accept_new_topic: bool) -> Accepted:
-    return Accepted(loss=accept_loss, new_topic=accept_new_topic)
+def _accepted(*, accept_loss: bool, accept_new_topic: bool, accept_defects: bool) -> Accepted:
+    return Accepted(loss=accept_loss, new_topic=accept_new_topic, defects=accept_defects)
 
 
 class Span(NamedTuple):
@@ -44,6 +44,7 @@ class Span(NamedTuple):
     _accepted,
     click.option("--accept-loss", is_flag=True, help="Go on without records that Kafka deleted."),
     click.option("--accept-new-topic", is_flag=True, help="Read a topic that was made anew."),
+    click.option("--accept-defects", is_flag=True, help="Go on without records with defects."),
 )
 def run(
     config_file: Path | None,
@@ -66,7 +67,7 @@ def run(
     only = [stage(name) for name in names] or STAGES
     if names and span.catch_up:
         raise ConfigError("--catch-up finishes each batch", remedy="leave out --stage, or it")
-    with on_demand(config.spark, say) as start_spark:
+    with on_demand(config.spark, say, config.limits) as start_spark:
         if span.catch_up:
             taken = list(caught_up(config, start_spark, say, request, since))
         else:

@@ -15,6 +15,7 @@ from processor.cli.common import config_of, configured, emit
 from processor.config import Config
 from processor.errors import Unavailable
 from processor.stages.pipeline import PLAN, STAGES
+from processor.stages.quarantine import standing
 from processor.stages.unread import Unread
 from processor.stages.unread import unread as read_unread
 from processor.tables import BATCHES, DATASETS, DECISIONS, PROOFS
@@ -73,6 +74,7 @@ def _document(warehouse: Warehouse, loop: str | None) -> dict[str, Any]:
         "last_batch": last or None,
         "pending_stages": pending,
         "batches": [_batch(n, proofs, decisions, versions) for n in range(1, last + 1)],
+        "quarantine": standing(warehouse),
     }
 
 
@@ -122,8 +124,21 @@ def _show_batches(console: Console, document: dict[str, Any]) -> None:
         cells = (f"{one['landed']:,}", mark, "\n".join(datasets), "\n".join(decisions))
         grid.add_row(str(one["batch"]), *cells)
     console.print(grid)
+    _show_quarantine(console, document["quarantine"])
     if document["pending_stages"]:
         console.print(f"batch {document['last_batch']} waits for: {document['pending_stages']}")
+
+
+def _show_quarantine(console: Console, told: dict[str, Any]) -> None:
+    counts = ", ".join(f"{told[name]:,} {name}" for name in ("defective", "replayed", "recovered"))
+    console.print(f"quarantine: {counts}")
+    if not told["codes"]:
+        return
+    grid = Grid("table", "defect", "records", "the first of them", "what is wrong")
+    for row in told["codes"]:
+        place = "{topic}/{partition} offset {offset}".format(**row["example"])
+        grid.add_row(row["table"], row["code"], f"{row['n']:,}", place, row["detail"])
+    console.print(grid)
 
 
 COMMAND = status

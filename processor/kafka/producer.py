@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-import httpx2
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -19,12 +18,8 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroSerializer
-from confluent_kafka.schema_registry.error import SchemaRegistryError
-from confluent_kafka.serialization import MessageField, SerializationContext
 
-from processor.config import KafkaConfig, RegistryConfig, revealed
+from processor.config import KafkaConfig
 from processor.errors import Unavailable
 from processor.kafka.offsets import END_OF_PARTITION
 from processor.kafka.security import native
@@ -59,15 +54,17 @@ class Receipt:
     offset: int
 
 
-class Publisher:
-    """Sends events, encoded by their contracts and registered with the registry."""
+Encode = Callable[[Outgoing], bytes]
+"""The value of an event as it stands on the topic, framing included."""
 
-    def __init__(self, kafka: KafkaConfig, registry: RegistryConfig, source: str) -> None:
+
+class Publisher:
+    """Sends events, and finds those that were sent; what they are encoded with, others say."""
+
+    def __init__(self, kafka: KafkaConfig, source: str) -> None:
         self._kafka = kafka
-        self._registry = registry
         self._source = source
         self._seconds = kafka.timeout.total_seconds()
-        self._serialisers: dict[str, AvroSerializer] = {}
 
     def already_sent(self, topic: str, after: Mapping[int, int]) -> dict[str, Receipt]:
         """What stands on `topic` beyond the offsets in `after` (by partition), by event id."""
@@ -85,11 +82,11 @@ class Publisher:
         finally:
             consumer.close()
 
-    def send(self, events: Iterable[Outgoing]) -> tuple[Receipt, ...]:
+    def send(self, events: Iterable[Outgoing], encode: Encode) -> tuple[Receipt, ...]:
         """Sends every event and returns where each stands, once the broker has confirmed all.
 
         Raises:
-            Unavailable: broker or registry is not there, or a topic cannot be written.
+            Unavailable: the broker is not there, or a topic cannot be written.
         """
         producer = Producer(
             {
@@ -112,7 +109,7 @@ class Publisher:
             producer.produce(
                 event.topic,
                 key=event.key,
-                value=self._encoded(event),
+                value=encode(event),
                 headers=list(self._headers(event).items()),
                 on_delivery=partial(confirmed, event),
             )
@@ -120,24 +117,6 @@ class Publisher:
         if failures:
             raise self._down("; ".join(sorted(set(failures))))
         return tuple(receipts)
-
-    def _encoded(self, event: Outgoing) -> bytes:
-        context = SerializationContext(event.topic, MessageField.VALUE)
-        try:
-            encoded = self._serialiser(event)(dict(event.body), context)
-        except (httpx2.TransportError, SchemaRegistryError) as error:
-            raise Unavailable(
-                f"the schema registry {self._registry.url} does not take {event.record}: {error}",
-                remedy="start the registry (`bfp local up`) or set registry.url, and try again",
-            ) from error
-        return encoded or b""
-
-    def _serialiser(self, event: Outgoing) -> AvroSerializer:
-        if event.record not in self._serialisers:
-            settings = {"url": self._registry.url or "", **revealed(self._registry.properties)}
-            client = SchemaRegistryClient(settings)
-            self._serialisers[event.record] = AvroSerializer(client, event.schema)
-        return self._serialisers[event.record]
 
     def _headers(self, event: Outgoing) -> dict[str, str]:
         """CloudEvents, binary mode."""

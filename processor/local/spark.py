@@ -8,19 +8,24 @@ from functools import cache
 
 from pyspark.sql import SparkSession
 
+from processor.config import LimitsConfig
 from processor.local import archive
 from processor.local.jars import ensure
 from processor.local.java import java
 from processor.local.places import cache_dir
 from processor.local.scratch import scratch
-from processor.session import end, session, submitted
+from processor.session import LIMITS, end, session, submitted
 
 
 @contextmanager
 def on_demand(
-    settings: Mapping[str, str], say: Callable[[str], None]
+    settings: Mapping[str, str],
+    say: Callable[[str], None],
+    limits: LimitsConfig = LIMITS,
 ) -> Iterator[Callable[[], SparkSession]]:
     """A function that gives the one session of the block, started when it is first called.
+
+    Its JVMs decode nothing beyond `limits`.
 
     Raises, when called:
         ConfigError: there is no Java, or one that Spark cannot run on.
@@ -32,10 +37,10 @@ def on_demand(
         def start() -> SparkSession:
             say("starting Spark")
             if submitted():
-                return session("bfp", extra=settings)
+                return session("bfp", extra=settings, limits=limits)
             java()
             jars = ensure("spark", cache_dir(), say)
-            return session("bfp", jars, settings, aside, archive.options(say))
+            return session("bfp", jars, settings, aside, archive.options(say), limits)
 
         try:
             yield start

@@ -14,7 +14,8 @@ CAUSES = ("landed", "control", "aborted", "compacted", "lost")
 def accounts(tables: Mapping[str, Rows]) -> list[dict[str, Any]]:
     """The account of each batch: `expected` is the sum of its causes and of `unexplained`.
 
-    `proved` is false while a batch is planned and not landed; `typed` = `valid` + `quarantined`.
+    `proved` is false while a batch is planned and not landed; `typed` = `valid` + `quarantined`,
+    of what the batch landed. It `replayed` records of batches before, and `recovered` some.
     """
     numbers = sorted({row["batch_id"] for row in tables["batches"]})
     return [_account(tables, number) for number in numbers]
@@ -24,6 +25,7 @@ def _account(tables: Mapping[str, Rows], number: int) -> dict[str, Any]:
     planned = where(tables["batches"], batch_id=number)
     proofs = where(tables["proofs"], batch_id=number)
     typed = where(tables["typed"], batch_id=number)
+    again = where(tables["replayed"], batch_id=number)
     expected = sum(row["end_offset"] - row["start_offset"] for row in planned)
     found = {name: total(proofs, name) for name in CAUSES}
     rows, valid = total(typed, "rows"), total(typed, "valid")
@@ -38,6 +40,8 @@ def _account(tables: Mapping[str, Rows], number: int) -> dict[str, Any]:
         "typed": rows,
         "valid": valid,
         "quarantined": rows - valid,
+        "replayed": total(again, "rows"),
+        "recovered": total(again, "valid"),
         "watermark": plain(max(marks, default=None)),
     }
 

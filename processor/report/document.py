@@ -13,7 +13,7 @@ from processor.report.rows import Row, Rows, ordered, pick, where
 
 TABLES = (
     *("batches", "proofs", "datasets", "measurements", "decisions", "receipts", "runs"),
-    *("defects", "typed"),
+    *("defects", "typed", "replayed"),
 )
 FORMAT = 1
 """Raised when a reader of report.json has to change."""
@@ -26,8 +26,8 @@ def document(
 
     `tables` holds rows of each of `TABLES`; those of later batches are not looked at. `defects`
     rows: batch_id, table, code, n, example_topic, example_partition, example_offset, detail;
-    `typed` rows: batch_id, table, rows, valid. A loop that is no longer configured and has rows
-    is told of too. Times are ISO 8601 in UTC.
+    `typed` and `replayed` rows: batch_id, table, rows, valid. A loop that is no longer configured
+    and has rows is told of too. Times are ISO 8601 in UTC.
     """
     known = {n: [r for r in tables[n] if r["batch_id"] <= batch_id] for n in TABLES}
     planned = ordered(where(known["batches"], batch_id=batch_id), "topic", "partition")[0]

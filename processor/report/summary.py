@@ -41,6 +41,9 @@ def _batch(document: Document) -> Iterator[str]:
         yield f"{number(account['quarantined'])} quarantined, {kinds}."
     elif account["typed"]:
         yield f"All {number(account['typed'])} records are valid."
+    if account["replayed"]:
+        again, recovered = plural(account["replayed"], "record"), number(account["recovered"])
+        yield f"{again} decoded again and found different, {recovered} of them valid now."
 
 
 def _loop(loop: Document, batch: int) -> Iterator[str]:

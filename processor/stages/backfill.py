@@ -17,7 +17,7 @@ from processor.stages import compile as compile_
 from processor.stages import decide, evaluate, measure, report, validate
 from processor.stages.base import Accepted, Context
 from processor.stages.pipeline import preflight, stored_batch
-from processor.stages.runner import through
+from processor.stages.runner import run_stages
 from processor.version import code_version
 from processor.warehouse import Warehouse
 
@@ -71,7 +71,7 @@ def backfilled(
                 say(f"batch {number} of {last}")
                 batch = stored_batch(base, number)
                 anew = replace(batch, config_hash=config.hash, code_version=code_version())
-                through(context, anew, due)
+                run_stages(context, anew, due)
                 yield number
 
 

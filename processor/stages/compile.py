@@ -16,6 +16,7 @@ from processor.feedback import outcomes
 from processor.feedback.question import Question, question_of, questions
 from processor.feedback.rule import Rule
 from processor.stages.base import Context, Stage, Writes, watermarks
+from processor.stages.breaker import refuse_defects
 from processor.stages.quiet import quiet
 from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build, recipes
@@ -84,5 +85,6 @@ STAGE = Stage(
     (TYPED["inferences"], TYPED["ground_truth"], TYPED["feedback"], PROOFS, OUTCOMES),
     (OUTCOMES, DATASET_ROWS, MEASUREMENTS, DATASETS),
     run,
+    gate=refuse_defects,
     rests=quiet,
 )

@@ -45,14 +45,14 @@ def _verdicts(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurem
 
 
 def _shadowed(context: Context, loop: LoopConfig, batch: Batch) -> bool:
-    """Whether the batch brought predictions of a shadow; asked of Delta, without a JVM."""
+    """Whether the batch brought valid predictions of a shadow; asked of Delta, without a JVM."""
     where: list[tuple[str, str, Any]] = [
         ("batch_id", "=", batch.id),
         ("role", "=", "SHADOW"),
         ("model_name", "=", loop.model),
     ]
-    found = context.warehouse.rows(TYPED["inferences"], columns=["role"], where=where)
-    return bool(found.num_rows)
+    found = context.warehouse.rows(TYPED["inferences"], columns=["defects"], where=where)
+    return any(not said for said in found["defects"].to_pylist())
 
 
 def _pairs(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from processor.config import Config
 from processor.report.document import document
+from processor.stages.quarantine import by_code
+from processor.stages.typed import FIRST_ATTEMPT
 from processor.tables import (
     BATCHES,
     DATASETS,
@@ -26,7 +28,8 @@ from processor.warehouse import Warehouse
 SMALL = (BATCHES, PROOFS, DATASETS, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS)
 """The tables that are read whole."""
 
-_FIRST_ATTEMPT = ("attempt", "=", 1)
+_FIRST = ("attempt", "=", FIRST_ATTEMPT)
+_AGAIN = ("attempt", ">", FIRST_ATTEMPT)
 """A replay appends attempts to rows that were counted: each log row is one typed row, once."""
 
 
@@ -36,6 +39,7 @@ def gathered(config: Config, warehouse: Warehouse, batch_id: int) -> dict[str, A
         table.name: warehouse.rows(table, as_of=batch_id).to_pylist() for table in SMALL
     }
     tables["typed"] = [row for name in TYPED for row in typed_counts(warehouse, name, batch_id)]
+    tables["replayed"] = [row for n in TYPED for row in replayed_counts(warehouse, n, batch_id)]
     tables["defects"] = [
         {**row, "batch_id": number, "table": name}
         for name, number in _defective(tables["typed"])
@@ -44,11 +48,22 @@ def gathered(config: Config, warehouse: Warehouse, batch_id: int) -> dict[str, A
     return document(tables, batch_id, list(config.loop.values()))
 
 
-def typed_counts(warehouse: Warehouse, name: str, batch_id: int) -> list[dict[str, Any]]:
-    """How many rows each batch brought to a typed table, and how many of them are valid."""
-    read = warehouse.rows(
-        TYPED[name], as_of=batch_id, columns=["batch_id", "defects"], where=[_FIRST_ATTEMPT]
-    )
+def typed_counts(
+    warehouse: Warehouse, name: str, batch_id: int, since: int = 1
+) -> list[dict[str, Any]]:
+    """How many rows each batch landed of a typed table, and how many of them it found valid."""
+    return _counts(warehouse, name, batch_id, (_FIRST, ("batch_id", ">=", since)))
+
+
+def replayed_counts(warehouse: Warehouse, name: str, batch_id: int) -> list[dict[str, Any]]:
+    """How many rows each batch decoded again of a typed table, and how many are valid since."""
+    return _counts(warehouse, name, batch_id, (_AGAIN,))
+
+
+def _counts(
+    warehouse: Warehouse, name: str, batch_id: int, where: Sequence[tuple[str, str, Any]]
+) -> list[dict[str, Any]]:
+    read = warehouse.rows(TYPED[name], batch_id, ["batch_id", "defects"], where)
     valid = pc.equal(pc.list_value_length(read["defects"]), 0)
     counted = (
         pa.table({"batch_id": read["batch_id"], "valid": pc.cast(valid, pa.int64())})
@@ -72,37 +87,6 @@ def _defective(typed: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
 
 
 def defect_counts(warehouse: Warehouse, table: Table, number: int) -> list[dict[str, Any]]:
-    """How often each code occurs in one batch, and where first, by topic, partition and offset.
-
-    Counted in Arrow: what becomes Python is one row a code, however many records are bad.
-    """
-    read = warehouse.rows(
-        table,
-        columns=["batch_id", "origin", "defects"],
-        where=[("batch_id", "=", number), _FIRST_ATTEMPT],
-    )
-    said = read["defects"].combine_chunks()
-    of = pc.list_parent_indices(said)
-    places = pc.take(read["origin"].combine_chunks(), of)
-    flat = pc.list_flatten(said)
-    columns = {
-        **{name: pc.struct_field(flat, name) for name in ("code", "detail")},
-        **{name: pc.struct_field(places, name) for name in ("topic", "partition", "offset")},
-    }
-    by_place = [(name, "ascending") for name in ("code", "topic", "partition", "offset", "detail")]
-    firsts = [(name, "first") for name in ("topic", "partition", "offset", "detail")]
-    counted = (
-        pa.table(columns)
-        .sort_by(by_place)
-        .group_by("code", use_threads=False)
-        .aggregate([([], "count_all"), *firsts])
-    )
-    return [
-        {
-            "code": row["code"],
-            "n": row["count_all"],
-            "detail": row["detail_first"],
-            **{f"example_{n}": row[f"{n}_first"] for n in ("topic", "partition", "offset")},
-        }
-        for row in counted.to_pylist()
-    ]
+    """How often each code occurs in what one batch landed, and where first."""
+    wanted = ("batch_id", "origin", "defects")
+    return by_code(warehouse.rows(table, None, wanted, [("batch_id", "=", number), _FIRST]))

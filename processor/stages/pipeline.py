@@ -104,6 +104,13 @@ def _range(row: Mapping[str, object]) -> Range:
     return Range(*(row[n] for n in known))  # type: ignore[arg-type]  # a row's types are its table's
 
 
+def begun(warehouse: Warehouse) -> Planned | None:
+    """The batch that was begun and is not finished."""
+    last = warehouse.committed(BATCHES, PLAN)
+    pending = tuple(each for each in STAGES if last and not each.done(warehouse, last))
+    return Planned(stored_batch(warehouse, last), stored=True, pending=pending) if pending else None
+
+
 def next_batch(
     config: Config,
     warehouse: Warehouse,
@@ -120,11 +127,9 @@ def next_batch(
         Unavailable: the broker does not answer.
         LossDetected: what a batch would begin with is gone.
     """
+    if (unfinished := begun(warehouse)) is not None:
+        return unfinished
     last = warehouse.committed(BATCHES, PLAN)
-    if last:
-        unfinished = tuple(each for each in STAGES if not each.done(warehouse, last))
-        if unfinished:
-            return Planned(stored_batch(warehouse, last), stored=True, pending=unfinished)
     planned_at = datetime.now(UTC)
     found = next_cut(config, past(warehouse), request, patience)
     if found is None:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from processor.avro.contracts import contract
+from processor.avro.encode import encode
 from processor.batches import Batch
 from processor.kafka.producer import Outgoing, Publisher, Receipt
 from processor.stages.base import Context, Stage, Writes, ranges_of
+from processor.stages.schemas import references
 from processor.tables import BATCHES, DATASETS, DECISIONS, RECEIPTS
 
 TRIGGER, DATASET = "RetrainingTrigger", "DatasetPublished"
@@ -30,15 +32,14 @@ def run(context: Context, batch: Batch) -> None:
     receipts = context.rows(RECEIPTS, batch)
     have = {row["event_id"] for row in receipts}
     due = [event for event in _events(context, batch) if event.event_id not in have]
-    fresh = _delivered(context, due, receipts) if due else ()
+    fresh = _delivered(context, batch, due, receipts) if due else ()
     writes.rows(RECEIPTS, [{"batch_id": batch.id, **vars(receipt)} for receipt in fresh])
 
 
 def _delivered(
-    context: Context, due: list[Outgoing], receipts: Iterable[Mapping[str, Any]]
+    context: Context, batch: Batch, due: list[Outgoing], receipts: Iterable[Mapping[str, Any]]
 ) -> tuple[Receipt, ...]:
-    config = context.config
-    publisher = Publisher(config.kafka, config.registry, SOURCE)
+    publisher = Publisher(context.config.kafka, SOURCE)
     sent: dict[str, Receipt] = {}
     for topic in sorted({event.topic for event in due}):
         ends: dict[int, int] = {}
@@ -48,7 +49,9 @@ def _delivered(
         sent |= publisher.already_sent(topic, ends)
     missing = [event for event in due if event.event_id not in sent]
     context.say(f"publishing {len(missing)} events")
-    return (*(sent[e.event_id] for e in due if e.event_id in sent), *publisher.send(missing))
+    refs = references(context, batch, {event.topic: event.schema for event in missing})
+    fresh = publisher.send(missing, lambda e: encode(e.body, e.schema, refs[e.topic]))
+    return (*(sent[e.event_id] for e in due if e.event_id in sent), *fresh)
 
 
 def _events(context: Context, batch: Batch) -> Iterator[Outgoing]:

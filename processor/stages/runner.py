@@ -60,22 +60,22 @@ def take(
         if planned is None:
             return None
         context = Context(config, warehouse, run_id, start_spark, say, request.accepted)
-        done = _run(context, planned, only)
-        batch = planned.batch
-        return Taken(batch.id, run_id, done, batch.cut_time, planned.stored, batch.partial)
+        return through(context, planned, only)
 
 
-def _run(context: Context, planned: Planned, only: Sequence[Stage]) -> tuple[str, ...]:
+def through(context: Context, planned: Planned, only: Sequence[Stage] = STAGES) -> Taken:
+    """Takes a batch through the stages that are still to be run for it; a new one is planned."""
     if not planned.stored:
         for sentence in told(planned):
             context.say(sentence)
         plan(context.warehouse, planned.batch)
     due = [each for each in planned.pending if each in only]
-    through(context, planned.batch, due)
-    return (*(() if planned.stored else (PLAN,)), *(each.name for each in due))
+    run_stages(context, planned.batch, due)
+    batch, done = planned.batch, (*(() if planned.stored else (PLAN,)), *(s.name for s in due))
+    return Taken(batch.id, context.run_id, done, batch.cut_time, planned.stored, batch.partial)
 
 
-def through(context: Context, batch: Batch, due: Iterable[Stage]) -> None:
+def run_stages(context: Context, batch: Batch, due: Iterable[Stage]) -> None:
     """Takes a batch through stages, and keeps what each of them cost."""
     for each in due:
         _timed(context, batch, each)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from processor.config import Config
 from processor.measurements import OVERALL
+from processor.stages.typed import FIRST_ATTEMPT
 from processor.tables import DECISIONS, MEASUREMENTS, PROOFS, TYPED, Table
 from processor.warehouse import Warehouse
 
@@ -43,8 +44,9 @@ def story(config: Config, warehouse: Warehouse) -> dict[str, Any]:
 
 
 def _defective(warehouse: Warehouse, table: Table) -> list[int]:
-    """The batch of every typed row that has defects."""
-    rows = warehouse.rows(table, columns=["batch_id", "defects"])
+    """The batch of every record that had defects when it was landed."""
+    landed = ("attempt", "=", FIRST_ATTEMPT)
+    rows = warehouse.rows(table, columns=["batch_id", "defects"], where=[landed])
     broken: pa.Table = rows.filter(pc.greater(pc.list_value_length(rows["defects"]), 0))
     found: list[int] = broken["batch_id"].to_pylist()
     return found
@@ -74,6 +76,10 @@ def _batch(
 
 def _trainings(warehouse: Warehouse) -> Rows:
     names = ("batch_id", "action", "model_version", "trigger_id", "dataset", "dataset_version")
-    rows = warehouse.rows(TYPED["lifecycle"], columns=[*names, "event_time"]).to_pylist()
-    started = (row for row in rows if row["action"] == "TRAINING_STARTED")
+    rows = warehouse.rows(
+        TYPED["lifecycle"],
+        columns=[*names, "event_time", "defects"],
+        where=[("action", "=", "TRAINING_STARTED")],
+    ).to_pylist()
+    started = ({n: row[n] for n in (*names, "event_time")} for row in rows if not row["defects"])
     return sorted(started, key=lambda row: row["event_time"])

@@ -15,7 +15,7 @@ from processor.kafka.offsets import Broker
 from processor.kafka.source import read
 from processor.stages.account import digest, part, within
 from processor.stages.pipeline import planned_ranges
-from processor.stages.validate import FIRST_ATTEMPT
+from processor.stages.typed import FIRST_ATTEMPT
 from processor.tables import LOG, PROOFS, TYPED
 from processor.warehouse import Warehouse
 

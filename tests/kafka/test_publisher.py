@@ -10,13 +10,15 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from processor.avro.contracts import contract
+from processor.avro.encode import by_id, encode
+from processor.avro.registry import schema_id
 from processor.config import KafkaConfig, RegistryConfig
 from processor.errors import Unavailable
-from processor.kafka.producer import Outgoing, Publisher, Receipt
+from processor.kafka.producer import Encode, Outgoing, Publisher, Receipt
 from processor.local.stack import Stack
 
 LIMIT = 20.0  # seconds
@@ -51,8 +53,17 @@ def publisher(stack: Stack, seconds: float = 10.0, **other: str) -> Publisher:
         bootstrap_servers=other.get("kafka", stack.bootstrap_servers),
         timeout=timedelta(seconds=seconds),
     )
-    registry = RegistryConfig(url=other.get("registry", stack.registry_url))
-    return Publisher(kafka, registry, "/test")
+    return Publisher(kafka, "/test")
+
+
+def encoding(stack: Stack, topic: str) -> Encode:
+    """With the id that the registry gives the contract on a topic."""
+    number = schema_id(RegistryConfig(url=stack.registry_url), topic, contract(RECORD).text)
+    return lambda event: encode(event.body, event.schema, by_id(number))
+
+
+def nothing(event: Outgoing) -> bytes:
+    return b"\0"
 
 
 def read(stack: Stack, topic: str) -> list[Message]:
@@ -87,7 +98,7 @@ def test_each_event_stands_where_its_receipt_says_and_decodes_by_the_registry(
 ) -> None:
     topic = own_topic(stack)
     events = [event(topic, number) for number in range(20)]
-    receipts = publisher(stack).send(events)
+    receipts = publisher(stack).send(events, encoding(stack, topic))
     assert {receipt.event_id for receipt in receipts} == {each.event_id for each in events}
     held = {(m.partition(), m.offset()): m for m in read(stack, topic)}
     assert len(held) == len(events)
@@ -111,8 +122,8 @@ def test_what_a_crashed_run_sent_is_found_and_nothing_else(stack: Stack) -> None
     topic = own_topic(stack)
     events = [event(topic, number) for number in range(6)]
     assert publisher(stack).already_sent(topic, {}) == {}
-    first = publisher(stack).send(events[:3])
-    crashed = publisher(stack).send(events[3:])
+    first = publisher(stack).send(events[:3], nothing)
+    crashed = publisher(stack).send(events[3:], nothing)
     found = publisher(stack).already_sent(topic, {})
     assert found == {receipt.event_id: receipt for receipt in (*first, *crashed)}
     ends: dict[int, int] = {}
@@ -123,22 +134,32 @@ def test_what_a_crashed_run_sent_is_found_and_nothing_else(stack: Stack) -> None
 
 
 def test_nothing_to_send_is_nothing_sent(stack: Stack) -> None:
-    assert publisher(stack).send(()) == ()
+    assert publisher(stack).send((), nothing) == ()
 
 
 def test_a_broker_that_is_not_there_is_said_and_no_receipt_is_given(stack: Stack) -> None:
     alone = publisher(stack, seconds=1.0, kafka=NOBODY)
     receipts: tuple[Receipt, ...] = ()
     with pytest.raises(Unavailable, match=NOBODY) as said:
-        receipts = alone.send([event(own_topic(stack), 1)])
+        receipts = alone.send([event(own_topic(stack), 1)], nothing)
     assert (said.value.exit_code, receipts) == (75, ())
     with pytest.raises(Unavailable, match=NOBODY):
         alone.already_sent(own_topic(stack), {})
 
 
-def test_a_registry_that_is_not_there_is_said_and_nothing_is_sent(stack: Stack) -> None:
+def test_an_event_is_encoded_as_the_registry_s_own_serialiser_does(stack: Stack) -> None:
     topic = own_topic(stack)
+    client = SchemaRegistryClient({"url": stack.registry_url})
+    theirs = AvroSerializer(client, contract(RECORD).text)
+    ours = encoding(stack, topic)
+    for number in range(3):
+        sent = event(topic, number)
+        context = SerializationContext(topic, MessageField.VALUE)
+        assert ours(sent) == theirs(dict(sent.body), context)
+    assert f"{topic}-value" in client.get_subjects()
+
+
+def test_a_registry_that_is_not_there_gives_no_id(stack: Stack) -> None:
     with pytest.raises(Unavailable, match=NOBODY) as said:
-        publisher(stack, registry=f"http://{NOBODY}").send([event(topic, 1)])
+        schema_id(RegistryConfig(url=f"http://{NOBODY}"), "t", contract(RECORD).text)
     assert said.value.exit_code == 75
-    assert publisher(stack).already_sent(topic, {}) == {}

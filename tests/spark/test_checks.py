@@ -18,7 +18,7 @@ from processor.avro.contracts import contract
 from processor.avro.framing import CONFLUENT, SchemaRef
 from processor.avro.registry import Resolved
 from processor.checks import CHECKS, rules
-from processor.stages.validate import typed
+from processor.stages.typed import typed
 from processor.tables import RECORDS
 
 Said = dict[str, Any]

@@ -19,7 +19,8 @@ from processor.version import VERSION
 
 NOBODY = "127.0.0.1:1"
 COMMANDS = {
-    *("backfill", "demo", "doctor", "local", "plan", "report", "run", "schema", "status", "verify"),
+    *("backfill", "demo", "doctor", "local", "plan", "replay", "report", "run", "schema"),
+    *("status", "verify"),
 }
 LOOP = """
 loop: employment
@@ -276,6 +277,7 @@ def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
         "batches": [],
         "retention": None,
         "warnings": [],
+        "quarantine": {"defective": 0, "replayed": 0, "recovered": 0, "codes": []},
     }
     ended = bfp("status")
     assert ended.code == 0

@@ -285,6 +285,7 @@ def planted(batches: int = 3) -> dict[str, Rows]:
             {"batch_id": n, "table": "inferences", "rows": landed, "valid": landed - 17}
             for n in numbers
         ],
+        "replayed": [],
     }
 
 

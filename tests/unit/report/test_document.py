@@ -30,6 +30,8 @@ def test_the_account_says_the_planted_numbers(told: dict[str, Any]) -> None:
         "unexplained": 0,
         "proved": True,
         "typed": 206_067,
+        "replayed": 0,
+        "recovered": 0,
         "valid": 206_050,
         "quarantined": 17,
         "watermark": "2017-01-03T23:00:00Z",

@@ -113,7 +113,10 @@ def test_the_document_is_that_of_the_rows_as_of_the_batch(
     assert [(d["code"], d["n"]) for d in second["defects"]] == [("missing", 3), ("stale", 1)]
     (loop,) = second["loops"]
     assert loop["datasets"][-1]["dropped"] == {"duplicate": 56, "not_allowed": 1234}
-    assert gathered(config, warehouse, 3)["accounts"][1] == second["accounts"][1]
+    third = gathered(config, warehouse, 3)
+    assert third["accounts"][1] == second["accounts"][1]
+    assert [(a["replayed"], a["recovered"]) for a in third["accounts"]] == [(0, 0), (0, 0), (1, 1)]
+    assert any("1 record decoded again" in each["text"] for each in third["summary"])
 
 
 def test_the_stage_writes_once_and_starts_no_spark(warehouse: Warehouse, config: Config) -> None:
