@@ -1,7 +1,7 @@
 """Replay: what is in quarantine is decoded again, and what differs becomes another attempt.
 
 A replay is a batch with empty ranges, so what became valid goes through every stage as if it had
-just been landed, and what earlier batches said stays as it was (docs/adr/0040).
+just been landed, and what earlier batches said stays as it was (docs/adr/0017).
 """
 
 from __future__ import annotations

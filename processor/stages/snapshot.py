@@ -33,6 +33,7 @@ def run(context: Context, batch: Batch) -> None:
     if writes.pending(LOG):
         _land(context, batch, writes)
     if writes.pending(PROOFS):
+        _refuse_others(context, batch)
         writes.rows(PROOFS, _proof_rows(context, batch))
 
 
@@ -83,6 +84,28 @@ def _loss(context: Context, batch: Batch, each: Range, left: Range) -> dict[str,
         "found_at": datetime.now(UTC),
         "run_id": context.run_id,
     }
+
+
+def _refuse_others(context: Context, batch: Batch) -> None:
+    """A topic that was made anew since it was looked at may be what was read.
+
+    Raises:
+        LossDetected: names it, unless topics made anew are accepted.
+    """
+    if context.accepted.new_topic or not context.warehouse.files(LOG, batch.id)[0]:
+        return
+    now = Broker(context.config.kafka).bounds({each.topic for each in batch.ranges})
+    gone = lost(context, batch)
+    for each in batch.ranges:
+        held = now.get(part(each))
+        read = each.expected > gone.get(part(each), 0)
+        if read and held is not None and held.topic_id != each.topic_id:
+            raise LossDetected(
+                f"{each.topic} was made anew while it was read or just after: records of both may"
+                f" stand in batch {batch.id}",
+                remedy="compare with the producers; `bfp run --accept-new-topic` goes on with them,"
+                " else start a new warehouse",
+            )
 
 
 def lost(context: Context, batch: Batch) -> dict[Partition, int]:

@@ -202,6 +202,30 @@ def test_a_topic_made_anew_after_the_plan_is_lost_whole(
     assert capture.proof(1) == {"lost": 5}
 
 
+def test_a_topic_made_anew_while_it_is_read_stops_the_batch_before_it_is_proven(
+    made: Made, kafka: KafkaConfig, producer: Producer
+) -> None:
+    capture = made()
+    topic = capture.topics[0]
+    send(producer, topic, 5)
+    batch = capture.planned()
+    assert batch is not None
+
+    def made_anew() -> None:
+        deleted(kafka, topic)
+        until(lambda: not Broker(kafka).bounds([topic]), "the topic is gone")
+        created(kafka, topic)
+        send(producer, topic, 5)
+
+    reading = Between(str(capture.home), made_anew, computed=True)
+    for _ in range(2):
+        with pytest.raises(LossDetected, match="made anew while it was read"):
+            capture.land(batch, warehouse=reading)
+        assert capture.rows(PROOFS) == []
+    capture.land(batch, Accepted(new_topic=True))
+    assert capture.proof(1) == {"landed": 5}
+
+
 def test_retention_that_overtook_the_plan_is_stored_and_stops_until_accepted(
     made: Made, producer: Producer, stack: Stack
 ) -> None:

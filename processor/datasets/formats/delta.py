@@ -1,7 +1,7 @@
 """delta: a Delta table of one commit, partitioned by `split`; a null is a null.
 
 The files are those of `parquet`, and the commit is written as text, so that both repeat byte for
-byte (docs/adr/0010). The protocol: delta-io/delta, PROTOCOL.md, reader 1, writer 2.
+byte (docs/adr/0011). The protocol: delta-io/delta, PROTOCOL.md, reader 1, writer 2.
 """
 
 from __future__ import annotations
