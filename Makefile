@@ -33,6 +33,9 @@ test-loop: check
 test-parts: check
 	@$(BIN)/pytest --ignore=tests/e2e
 
+soak: $(READY) ## Kill the job 200 times, let 30 pairs of runs collide: two hours
+	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
+
 check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -62,4 +65,4 @@ $(UV):
 	@mkdir -p $(TMPDIR)
 	@$(PYTHON) -m venv $(BUILD)/uv && $(BUILD)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.PHONY: help demo test test-loop test-parts check bench up down
+.PHONY: help demo test soak test-loop test-parts check bench up down

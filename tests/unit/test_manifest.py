@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processor.datasets.manifest import File, content_sha256, sha256_of, splits, text
@@ -54,6 +54,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy is not wrong
 @given(st.dictionaries(st.text(), values, max_size=5))
 def test_text_is_json_that_does_not_depend_on_order(manifest: dict[str, object]) -> None:
     written = text(manifest)
