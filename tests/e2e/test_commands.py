@@ -69,14 +69,26 @@ def test_plan_says_what_a_run_would_read_and_writes_nothing(world: World, tmp_pa
     }
     assert [stage["name"] for stage in planned["stages"]] == [stage.name for stage in STAGES]
     assert all(stage["pending"] for stage in planned["stages"])
+    assert all(each["first_seen"] for each in planned["ranges"])
+    assert {each["hours_left"] for each in planned["retention"]} == {None}  # kept for ever
+    moment = ("--until", "2016-07-01T00:00Z")
+    cut = bfp("plan", *moment, config=site.config, path=str(tmp_path)).document
+    assert 0 < cut["records"] < planned["records"]
+    assert set(cut["cut_by"].values()) == {"offset order"}
+    assert (cut["held_back"], cut["left_over"], cut["warnings"]) == (0, 0, [])
     assert names(site) == set()
 
 
 def test_plan_and_status_of_a_finished_batch(undisturbed: Site, tmp_path: Path) -> None:
     planned = bfp("plan", config=undisturbed.config, path=str(tmp_path))
-    assert planned == (0, {"batch": None, "ranges": [], "stages": []})
+    assert (planned.code, planned.document["batch"], planned.document["stages"]) == (0, None, [])
     told = bfp("status", config=undisturbed.config, path=str(tmp_path)).document
     assert (told["last_batch"], told["pending_stages"]) == (1, [])
+    assert told["retention"] == planned.document["retention"]
+    assert {each["topic"] for each in told["retention"]} == set(
+        load(undisturbed.config).topics.by_topic()
+    )
+    assert {each["oldest_unread"] for each in told["retention"]} == {None}
     assert {d["rule"]: d["state"] for d in told["batches"][0]["decisions"]}["volume"] == "FIRED"
 
 
