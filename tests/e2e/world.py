@@ -16,10 +16,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from processor.config import Topics, load
-from processor.datasets import formats
-from processor.datasets.formats.base import Format
 from processor.local.stack import Stack
-from processor.plugins import Registry
 from processor.simulate.census import new_year, reference
 from processor.simulate.message import Message
 from processor.simulate.produce import Sender
@@ -31,8 +28,6 @@ CENSUS = ROOT / "data" / "employment_ma.parquet"
 PERSONS, SEED, YEAR = 400, 11, 2016
 NEW_ROWS = 100  # of the volume rule: fewer than become known, so that it fires
 SECONDS = 20.0
-FORMATS: Registry[Format] = Registry(formats, "dataset format")
-TRAINED_ON = "parquet"  # what the example trainer reads, and so the first
 TRIGGERS, DATASETS = "retraining_triggers", "datasets"
 
 
@@ -94,8 +89,6 @@ class World:
         loop["reference"]["path"] = str(self.home / "reference.parquet")
         (volume,) = (rule for rule in loop["rules"] if rule["rule"] == "volume")
         volume["new_rows"] = NEW_ROWS
-        (dataset,) = loop["datasets"]
-        dataset["formats"] = sorted((form.name for form in FORMATS), key=lambda n: n != TRAINED_ON)
         (site.home / "loops" / "employment.yaml").write_text(yaml.safe_dump(loop))
         site.config.write_text(yaml.safe_dump(self._told(site)))
         config = load(site.config)
