@@ -79,7 +79,7 @@ def in_time(world: World, spark_of: Spark) -> Site:
 def test_a_late_start_gives_the_batches_of_starts_in_time(
     world: World, in_time: Site, spark_of: Spark
 ) -> None:
-    late = world.site("late")
+    late = world.site("caught-up")
     config = weekly(late)
     take(config, spark_of, quietly, Request(EARLY), STAGES[:2])  # begun, and left there
     taken = list(caught_up(config, spark_of, quietly, Request(LAST), since=SUNDAY))
