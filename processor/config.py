@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -23,10 +23,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
+from processor.checked import checked
 from processor.errors import ConfigError
 from processor.layers import from_environment, from_flags, merge, read
 from processor.plugins import nearest
@@ -372,45 +372,6 @@ class Config(Section):
         if name not in self.loop:
             raise ConfigError(f"unknown loop {name!r}", remedy=nearest(name, tuple(self.loop)))
         return self.loop[name]
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-def checked(model: type[ModelT], raw: object, where: str) -> ModelT:
-    """`raw` as a `model`; raises ConfigError that names each bad key and, if unknown, the nearest.
-
-    `where` says which files to edit.
-    """
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        problems = "; ".join(_problem(model, dict(item)) for item in error.errors())
-        raise ConfigError(problems, remedy=f"edit {where}") from error
-
-
-def _problem(model: type[BaseModel], item: Mapping[str, Any]) -> str:
-    path = [str(part) for part in item["loc"]]
-    if item["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(path)!r}: {nearest(path[-1], _keys(model, path[:-1]))}"
-    return f"{'.'.join(path) or 'configuration'}: {item['msg']}"
-
-
-def _keys(model: type[BaseModel], path: Iterable[str]) -> list[str]:
-    """The keys that the section at `path` knows."""
-    current = model
-    for part in path:
-        named = (f for name, f in current.model_fields.items() if part in (name, f.alias))
-        field = next(named, None)
-        current = (_section(field.annotation) if field else None) or current
-    return [field.alias or name for name, field in current.model_fields.items()]
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  # any annotation there is
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = (_section(part) for part in getattr(annotation, "__args__", ()))
-    return next((found for found in inner if found is not None), None)
 
 
 def _anchored(raw: dict[str, Any], folder: Path) -> dict[str, Any]:

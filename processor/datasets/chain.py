@@ -11,7 +11,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from processor.config import Section, checked
+from processor.checked import checked
+from processor.config import Section
 from processor.datasets.sampling.base import READ, Policy
 from processor.plugins import Registry
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from processor.config import LoopConfig, OutcomeConfig, checked
+from processor.checked import checked
+from processor.config import LoopConfig, OutcomeConfig
 from processor.errors import ConfigError
 from processor.feedback import credit as credit_rules
 from processor.feedback import signals

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from processor.config import LoopConfig, checked
+from processor.checked import checked
+from processor.config import LoopConfig
 from processor.errors import ConfigError
 from processor.plugins import Registry
 from processor.triggers import rules as folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from processor import config as module
+from processor.checked import section_of
 from processor.config import Config, Secret, load, parse_duration, revealed
 from processor.errors import ConfigError
 from processor.layers import read
@@ -68,7 +68,7 @@ def test_every_shipped_key_is_known_and_every_known_section_is_shipped() -> None
     shipped = read(resource("conf", "bfp.yaml"))
     assert set(shipped) == set(Config.model_fields) - {"loop"}
     for section in ("kafka", "registry", "topics", "outputs", "batch"):
-        fields = module._section(Config.model_fields[section].annotation)  # noqa: SLF001  # as errors find it
+        fields = section_of(Config.model_fields[section].annotation)
         assert fields is not None
         assert set(shipped[section]) == set(fields.model_fields)
 
