@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from processor.avro.contracts import contract
 from processor.errors import DataRefused
 from processor.local.stack import Stack
 from processor.stages.base import Accepted
+from processor.stages.pipeline import STAGES
 from processor.stages.quarantine import standing
 from processor.stages.selection import Selection, Span
-from processor.tables import RECORDS, TYPED
 from processor.warehouse import Warehouse
 from tests.kafka.lab import DATASET, Lab, Record, answered, body, by_number, said, wider
 
@@ -83,11 +84,23 @@ def copied(first: Lab, tmp_path: Path) -> Copied:
     """The first batch as it was, in a warehouse of its own."""
 
     def copy(name: str) -> Lab:
-        lab = first.copy(tmp_path / name)
-        directory = {"url": None, "directory": str(lab.home / "schemas")}
-        return lab.with_settings(registry=directory)
+        return moved(first.copy(tmp_path / name))
 
     return copy
+
+
+def moved(lab: Lab) -> Lab:
+    """With the schemas of its own folder."""
+    return lab.with_settings(registry={"url": None, "directory": str(lab.home / "schemas")})
+
+
+LAST = ("compile", "measure", "evaluate", "decide", "publish", "report")
+
+
+def recovered(lab: Lab, batch: int) -> set[str]:
+    """The inferences that a batch found valid."""
+    rows = lab.rows("inferences")
+    return {r["inference_id"] for r in rows if r["batch_id"] == batch and not r["defects"]}
 
 
 def outcomes(lab: Lab, batch: int) -> set[str]:
@@ -117,30 +130,59 @@ def account(lab: Lab, as_of: int) -> tuple[int, int, int]:
     return landed, len(last) - bad, bad
 
 
-def test_what_became_readable_is_known_from_the_batch_of_the_replay_on(copied: Copied) -> None:
-    lab = copied("whole")
+@dataclass(frozen=True)
+class Once:
+    """A warehouse that was replayed, what was said of it meanwhile, and its first batch before."""
+
+    lab: Lab
+    words: tuple[str, ...]
+    before: Counter[str]
+
+
+@pytest.fixture(scope="module")
+def once(first: Lab, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """The first batch, then a replay of everything when all schemas are known."""
+    lab = moved(first.copy(tmp_path_factory.mktemp("once") / "home"))
     before = rows_of(lab, 1)
-    later = {f"later {n}" for n in range(LATER)}
-    assert outcomes(lab, 1) == in_dataset(lab, 1) == {f"good {n}" for n in range(GOOD)}
-    assert account(lab, 1) == (2 * (GOOD + LATER) + BAD + 1, 2 * GOOD + LATER, LATER + BAD + 1)
     learn(lab.home)
     done = lab.replay()
     assert done.taken is not None
     assert (done.taken.batch, done.finished) == (2, None)
-    assert rows_of(lab, 1) == before
+    return Once(lab, tuple(lab.said), before)
+
+
+def test_what_became_readable_is_known_from_the_batch_of_the_replay_on(once: Once) -> None:
+    lab = once.lab
+    later = {f"later {n}" for n in range(LATER)}
+    assert outcomes(lab, 1) == in_dataset(lab, 1) == {f"good {n}" for n in range(GOOD)}
+    assert rows_of(lab, 1) == once.before
     assert outcomes(lab, 2) == in_dataset(lab, 2) == later
-    assert account(lab, 1) == (2 * (GOOD + LATER) + BAD + 1, 2 * GOOD + LATER, LATER + BAD + 1)
-    assert account(lab, 2) == (2 * (GOOD + LATER) + BAD + 1, 2 * (GOOD + LATER), BAD + 1)
     again = [row for row in lab.rows("inferences") if row["attempt"] > 1]
     assert {row["inference_id"] for row in again} == later
     for row in again:
         assert (row["batch_id"], row["attempt"], row["origin"]["batch_id"]) == (2, 2, 1)
-    (plan,) = {row["replay"] for row in lab.rows("batches") if row["batch_id"] == 2}
-    assert Selection.parse(plan) == Selection()
-    assert all(r["start_offset"] == r["end_offset"] for r in planned(lab, 2))
     assert {r["version"] for r in lab.rows("datasets")} == {"v000001", "v000002"}
-    assert lab.replay().taken is None, "twice is once"
-    assert lab.run() is None, "the cut stays where it was"
+
+
+def test_as_of_every_batch_landed_is_valid_and_quarantined(once: Once) -> None:
+    landed = 2 * (GOOD + LATER) + BAD + 1
+    assert account(once.lab, 1) == (landed, 2 * GOOD + LATER, LATER + BAD + 1)
+    assert account(once.lab, 2) == (landed, 2 * (GOOD + LATER), BAD + 1)
+    for as_of in (1, 2):
+        told = standing(Warehouse(str(once.lab.warehouse)), as_of)
+        assert told["defective"] == account(once.lab, as_of)[2]
+    assert (told["replayed"], told["recovered"]) == (LATER, LATER)
+
+
+def test_a_replay_lands_nothing_and_leaves_the_cut_where_it_was(once: Once) -> None:
+    (plan,) = {row["replay"] for row in planned(once.lab, 2)}
+    assert Selection.parse(plan) == Selection()
+    ends = {(r["topic"], r["partition"]): r["end_offset"] for r in planned(once.lab, 1)}
+    for row in planned(once.lab, 2):
+        end = ends[row["topic"], row["partition"]]
+        assert (row["start_offset"], row["end_offset"]) == (end, end)
+    assert once.lab.replay().taken is None, "twice is once"
+    assert once.lab.run() is None
 
 
 def planned(lab: Lab, batch: int) -> list[dict[str, Any]]:
@@ -155,24 +197,25 @@ def test_with_nothing_new_to_say_there_is_no_batch(copied: Copied) -> None:
 
 
 def test_a_selection_takes_what_it_names_and_nothing_else(copied: Copied) -> None:
-    lab = copied("some")
+    lab = copied("some").skip(2, *LAST)
     learn(lab.home)
     topic = lab.topic("inferences")
     nothing = Selection.of([defects.TOMBSTONE], [])
     assert lab.replay(nothing).taken is None
     one = Selection.of([defects.UNKNOWN_SCHEMA], [Span(topic, 1, 1, 3)])
     assert lab.replay(one).taken is not None
-    assert in_dataset(lab, 2) == {"later 1", "later 2"}
+    assert recovered(lab, 2) == {"later 1", "later 2"}
+    lab.skip(3, *LAST)
     elsewhere = Selection.of([], [Span(topic, 0, 0, 1000), Span("other", 1, 0, 1000)])
     assert lab.replay(elsewhere).taken is None
     rest = Selection.of([defects.UNKNOWN_SCHEMA, defects.MALFORMED], [])
     assert lab.replay(rest).taken is not None
-    assert in_dataset(lab, 3) == {"later 0", "later 3", "later 4"}
+    assert recovered(lab, 3) == {"later 0", "later 3", "later 4"}
     assert account(lab, 3)[2] == BAD + 1
 
 
 def test_another_defect_is_another_attempt_and_may_be_mended_later(copied: Copied) -> None:
-    lab = copied("twice")
+    lab = copied("twice").skip(2, *LAST)
     lost = json.dumps({"type": "record", "name": "Other", "fields": []})
     known = {"n1": contract("InferenceEvent").text, "n2": contract("GroundTruth").text}
     folder(lab.home, **known, **{f"n{UNTIL_KNOWN}": lost})
@@ -183,10 +226,11 @@ def test_another_defect_is_another_attempt_and_may_be_mended_later(copied: Copie
     told = standing(Warehouse(str(lab.warehouse)))
     assert (told["defective"], told["replayed"], told["recovered"]) == (LATER + BAD + 1, LATER, 0)
     learn(lab.home)
+    lab.skip(3, *LAST)
     assert lab.replay(Selection.of([defects.UNKNOWN_SCHEMA], [])).taken is None, "of the last"
     assert lab.replay(Selection.of([defects.SCHEMA_INCOMPATIBLE], [])).taken is not None
     assert {row["attempt"] for row in lab.rows("inferences") if row["batch_id"] == 3} == {3}
-    assert len(in_dataset(lab, 3)) == LATER
+    assert len(recovered(lab, 3)) == LATER
     told = standing(Warehouse(str(lab.warehouse)))
     assert (told["defective"], told["replayed"], told["recovered"]) == (BAD + 1, 2 * LATER, LATER)
     as_it_was = standing(Warehouse(str(lab.warehouse)), 1)
@@ -212,35 +256,26 @@ class Stopped(BaseException):
     """As if the process had ended here."""
 
 
-def test_stopped_anywhere_and_run_again_a_replay_ends_the_same(
-    copied: Copied, tmp_path: Path
-) -> None:
-    whole, broken = copied("undisturbed"), copied("stopped")
-    for lab in (whole, broken):
-        learn(lab.home)
-    assert whole.replay().taken is not None
-    steps = [text for text in whole.said if "starting" not in text]
-    assert len(steps) > len(TYPED) - len(RECORDS) + 8, steps
-    stops = list(range(1, len(steps)))
-    while stops:
-        stop_after(broken, stops.pop(0))
+def test_stopped_anywhere_and_run_again_a_replay_ends_the_same(copied: Copied, once: Once) -> None:
+    broken = copied("stopped")
+    learn(broken.home)
+    assert len(once.words) > len(STAGES)
+    for word in once.words:
+        stop_at(broken, word)
+    assert broken.replay().finished is not None
     for batch in (1, 2):
-        assert told(rows_of(broken, batch), broken) == told(rows_of(whole, batch), whole)
+        assert told(rows_of(broken, batch), broken) == told(rows_of(once.lab, batch), once.lab)
 
 
-def stop_after(lab: Lab, count: int) -> None:
+def stop_at(lab: Lab, word: str) -> None:
     """Replays, or finishes what was begun, and ends at the given word of progress."""
-    heard: list[str] = []
 
     def say(text: str) -> None:
-        heard.append(text)
-        if len(heard) > count:
+        if text == word:
             raise Stopped
 
-    try:
+    with pytest.raises(Stopped):
         lab.replay(say=say)
-    except Stopped:
-        return
 
 
 def told(rows: Counter[str], lab: Lab) -> Counter[str]:
@@ -260,6 +295,7 @@ def test_too_many_defects_stop_a_batch_before_compile_until_they_are_accepted(
     copied: Copied,
 ) -> None:
     lab = copied("refused").with_settings(defects={"max_share": 0.1, "min_rows": 20})
+    lab.skip(2, *LAST[1:])
     text = contract("InferenceEvent").text
     lab.send("inferences", [Record(by_number(1, body(said(f"new {n}"), text))) for n in range(17)])
     lab.send("inferences", [Record(by_number(1, b"\x02")) for _ in range(3)])

@@ -30,6 +30,8 @@ from tests.spark.messages import (
 )
 
 SEED = 11
+LARGEST = 100_000  # bytes of a value that is looked into
+OF_SCHEMAS = {998: defects.SCHEMA_UNAVAILABLE, 997: defects.SCHEMA_REFUSED}
 RECORDS = ("InferenceEvent", "FeedbackEvent")
 LOG = pa.schema(
     {
@@ -58,7 +60,22 @@ def schemas(*known: Writer) -> dict[SchemaRef, Resolved | Missing]:
     gone = Writer({"type": "string"}, UNKNOWN_ID)
     for ref in (*gone.refs, SchemaRef(framing.SINGLE, bytes(8).hex())):
         found[ref] = Missing("gone")
+    for number, code in OF_SCHEMAS.items():
+        found[SchemaRef(framing.CONFLUENT, str(number))] = Missing("not now", code)
     return found
+
+
+def limited(writer: Writer) -> list[Message]:
+    """What is not looked into, whatever it holds."""
+    large = writer.confluent(bytes(LARGEST))[0]
+    return [
+        Message("one byte too large", large[: LARGEST + 1], [], code=defects.TOO_LARGE),
+        Message("no byte too large", large[:LARGEST], [], code=defects.MALFORMED),
+        *(
+            Message("no schema", *Writer({"type": "string"}, number).confluent(b""), code=code)
+            for number, code in OF_SCHEMAS.items()
+        ),
+    ]
 
 
 def decoded(
@@ -68,7 +85,7 @@ def decoded(
     known: Mapping[SchemaRef, Resolved | Missing],
 ) -> list[tuple[Body | None, list[str]]]:
     """The event, times as microseconds, and the codes of defects of each message, in order."""
-    rows = decode(log(spark, messages), contract(record), known)
+    rows = decode(log(spark, messages), contract(record), known, LARGEST)
     names = [field["name"] for field in contract(record).schema["fields"]]
     times = [n for n, kind in rows.select("event.*").dtypes if kind == "timestamp"]
     columns = [
@@ -104,6 +121,7 @@ def test_what_fastavro_reads_is_read_and_nothing_else(spark: SparkSession, recor
         *damaged(rng, ours, reader),
         *refused(rng, ours["same"], foreign),
         *lengths_that_lie(ours["same"]),
+        *limited(ours["same"]),
     ]
     rng.shuffle(messages)
     found = decoded(spark, messages, record, schemas(*ours.values(), foreign))

@@ -82,3 +82,9 @@ def test_any_bytes_give_a_reference_or_a_known_defect(
     assert found.defect is None or found.defect in defects.MEANING
     if found.ref is not None:
         assert SchemaRef.parse(str(found.ref)) == found.ref
+
+
+@given(st.binary(min_size=1, max_size=20), st.integers(1, 20))
+def test_a_value_beyond_the_limit_is_not_looked_into(value: bytes, largest: int) -> None:
+    found = frame(value, [NAMED], largest)
+    assert (found == Frame(defect=defects.TOO_LARGE)) == (len(value) > largest)
