@@ -158,7 +158,7 @@ def _config(home: Path, servers: str, topic: str) -> Config:
 
 def _seconds(config: Config, start: Callable[[], SparkSession]) -> float:
     begun = time.perf_counter()
-    take(config, start, lambda _: None, [stage(name) for name in STAGES])
+    take(config, start, lambda _: None, only=[stage(name) for name in STAGES])
     return time.perf_counter() - begun
 
 

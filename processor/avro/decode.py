@@ -1,14 +1,15 @@
 """Strict decoding on the JVM: one `from_avro` for each distinct writer schema.
 
 `from_avro` neither says where it stopped nor minds bytes that are left over. So each body is
-followed by a trailer of 16 bytes that only its own coordinates give, and is decoded as a record of
-two fields, the event and the trailer. The trailer comes out right if, and only if, the event used
-up its body exactly; no second encoding is needed (docs/adr/0003).
+followed by a trailer of 16 bytes, drawn when rows are decoded so that no message can hold it, and
+is decoded as a record of two fields, the event and the trailer. The trailer comes out right if, and
+only if, the event used up its body exactly; no second encoding is needed (docs/adr/0003).
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pyspark.sql import Column, DataFrame
@@ -42,10 +43,14 @@ def jvm_limits(limits: LimitsConfig) -> dict[str, str]:
 
 
 def framed(log: DataFrame, largest: int = framing.LARGEST_RECORD) -> DataFrame:
-    """Log rows with `schema_ref`, `body` and `frame_defect`, by the rules of `framing`."""
+    """Log rows with `lead`, `body` and `frame_defect`, by the rules of `framing`.
+
+    `lead` is what stands for the writer schema, as `SchemaRef.lead` has it: telling bytes apart
+    costs a row far less than writing the reference out.
+    """
     value, size = F.col("value"), F.length("value")
-    guids = F.filter("headers", lambda header: header["key"] == framing.GUID_HEADER)
-    guid = F.try_element_at(guids, F.lit(1))["value"]
+    place = F.array_position(F.col("headers")["key"], framing.GUID_HEADER)
+    guid = F.when(place > 0, F.try_element_at("headers", place.cast("int"))["value"])
     has_guid = (F.length(guid) == framing.GUID_BYTES) & _starts(guid, framing.GUID_MAGIC)
     has_guid = F.coalesce(has_guid, F.lit(False))
     confluent = _starts(value, framing.CONFLUENT_MAGIC)
@@ -61,22 +66,13 @@ def framed(log: DataFrame, largest: int = framing.LARGEST_RECORD) -> DataFrame:
         .when(short, defects.TRUNCATED_FRAME)
         .when(~(confluent | single), defects.UNKNOWN_FRAMING)
     )
-    ident = F.conv(F.hex(F.substring(value, 2, 4)), 16, 10)
-    ref = (
-        F.when(has_guid, F.concat(F.lit(f"{framing.GUID}:"), _uuid(guid)))
-        .when(confluent, F.concat(F.lit(f"{framing.CONFLUENT}:"), ident))
-        .when(
-            single, F.concat(F.lit(f"{framing.SINGLE}:"), F.lower(F.hex(F.substring(value, 3, 8))))
-        )
-    )
-    start = (
-        F.when(has_guid, 0).when(confluent, framing.CONFLUENT_BYTES).otherwise(framing.SINGLE_BYTES)
-    )
-    body = F.substring(value, start + 1, size)
+    length = F.when(confluent, framing.CONFLUENT_BYTES).otherwise(framing.SINGLE_BYTES)
+    lead = F.when(has_guid, guid).otherwise(F.substring(value, F.lit(1), length))
+    body = F.when(has_guid, value).otherwise(F.substring(value, length + 1, size))
     ok = defect.isNull()
     return log.select(
         "*",
-        F.when(ok, ref).alias("schema_ref"),
+        F.when(ok, lead).alias("lead"),
         F.when(ok, body).alias("body"),
         defect.alias("frame_defect"),
     )
@@ -92,25 +88,48 @@ def decode(
 
     A value of more than `largest` bytes is not looked into.
     """
-    by_text: dict[str, list[str]] = {}
-    refused: dict[str, tuple[str, str]] = {}
+    by_text: dict[str, list[SchemaRef]] = {}
+    refused: dict[SchemaRef, tuple[str, str]] = {}
     for ref, found in schemas.items():
         if isinstance(found, Missing):
-            refused[str(ref)] = (found.code, found.why)
+            refused[ref] = (found.code, found.why)
         elif why := unreadable(found.text, record.text):
-            refused[str(ref)] = (defects.SCHEMA_INCOMPATIBLE, why)
+            refused[ref] = (defects.SCHEMA_INCOMPATIBLE, why)
         else:
-            by_text.setdefault(found.text, []).append(str(ref))
-    whole = F.concat("body", "_trailer")
+            by_text.setdefault(found.text, []).append(ref)
+    trailer = F.lit(secrets.token_bytes(TRAILER_BYTES))
+    whole = F.concat("body", trailer)
     kind = _framed_type(record)
     nothing = F.lit(None).cast(kind)
     decoded = _choose(
         ((refs, _from_avro(whole, text, record.text)) for text, refs in sorted(by_text.items())),
         nothing,
     )
-    rows = framed(log, largest).withColumn("_trailer", _trailer()).withColumn("_decoded", decoded)
+    rows = framed(log, largest).withColumn("_decoded", decoded)
     texts = F.concat_ws(" ", *_texts(F.col("_decoded.event"), kind["event"].dataType))
-    return _judged(rows, refused, F.is_valid_utf8(texts))
+    return (
+        _judged(rows, trailer, refused, F.is_valid_utf8(texts))
+        .withColumn("schema_ref", _reference([ref for refs in by_text.values() for ref in refs]))
+        .drop("lead")
+    )
+
+
+def _reference(known: Iterable[SchemaRef]) -> Column:
+    """The reference as text; looked up for those that were decoded, made out for the others."""
+    lead = F.col("lead")
+    size = F.length(lead)
+    confluent = F.conv(F.hex(F.substring(lead, 2, framing.CONFLUENT_BYTES)), 16, 10)
+    single = F.lower(F.hex(F.substring(lead, 3, framing.SINGLE_BYTES)))
+    made_out = (
+        F.when(size == framing.CONFLUENT_BYTES, _named(framing.CONFLUENT, confluent))
+        .when(size == framing.SINGLE_BYTES, _named(framing.SINGLE, single))
+        .when(size == framing.GUID_BYTES, _named(framing.GUID, _uuid(lead)))
+    )
+    return _choose((([ref], F.lit(str(ref))) for ref in sorted(known)), made_out)
+
+
+def _named(by: str, key: Column) -> Column:
+    return F.concat(F.lit(f"{by}:"), key)
 
 
 def _texts(value: Column, kind: T.DataType) -> Iterator[Column]:
@@ -146,21 +165,22 @@ def _joined(items: Column, inner: Callable[[Column], Column]) -> Column:
 
 
 def _judged(
-    rows: DataFrame, refused: Mapping[str, tuple[str, str]], valid_text: Column
+    rows: DataFrame,
+    trailer: Column,
+    refused: Mapping[SchemaRef, tuple[str, str]],
+    valid_text: Column,
 ) -> DataFrame:
     """The first defect of a row, if any, decides whether its event is kept."""
     none = F.lit(None).cast(DEFECT)
     refusal = _choose((([ref], _defect(*said)) for ref, said in sorted(refused.items())), none)
     # What does not decode is null, or a struct of nulls: there is no trailer either way.
-    trailer = F.col("_decoded.trailer")
-    exact = trailer == F.col("_trailer")
+    found = F.col("_decoded.trailer")
     defect = (
-        F.when(F.col("frame_defect").isNotNull(), _defect_of(F.col("frame_defect")))
+        F.when(found == trailer, F.when(~valid_text, _defect(defects.INVALID_TEXT)).otherwise(none))
+        .when(F.col("frame_defect").isNotNull(), _defect_of(F.col("frame_defect")))
         .when(refusal.isNotNull(), refusal)
-        .when(trailer.isNull(), _defect(defects.MALFORMED))
-        .when(~exact, _defect(defects.LENGTH_MISMATCH))
-        .when(~valid_text, _defect(defects.INVALID_TEXT))
-        .otherwise(none)
+        .when(found.isNull(), _defect(defects.MALFORMED))
+        .otherwise(_defect(defects.LENGTH_MISMATCH))
     )
     told = rows.withColumn("_defect", defect)
     clean = F.col("_defect").isNull()
@@ -173,11 +193,11 @@ def _judged(
     )
 
 
-def _choose(cases: Iterable[tuple[list[str], Column]], otherwise: Column) -> Column:
+def _choose(cases: Iterable[tuple[list[SchemaRef], Column]], otherwise: Column) -> Column:
     """One value by schema reference."""
     chosen: Column | None = None
     for refs, value in cases:
-        test = F.col("schema_ref").isin(refs)
+        test = F.col("lead").isin([F.lit(ref.lead) for ref in refs])
         chosen = F.when(test, value) if chosen is None else chosen.when(test, value)
     return otherwise if chosen is None else chosen.otherwise(otherwise)
 
@@ -191,11 +211,6 @@ def _defect(code: str, detail: str | None = None) -> Column:
 def _defect_of(code: Column) -> Column:
     meanings = F.create_map(*(F.lit(part) for pair in defects.MEANING.items() for part in pair))
     return F.struct(code.alias("code"), meanings[code].alias("detail"))
-
-
-def _trailer() -> Column:
-    place = F.concat_ws("|", "topic", "partition", "offset")
-    return F.unhex(F.md5(place))
 
 
 def _from_avro(whole: Column, writer: str, reader: str) -> Column:
@@ -234,4 +249,4 @@ def _uuid(guid: Column) -> Column:
     return F.concat_ws("-", *(F.substring(text, start, size) for start, size in parts))
 
 
-_WORKING = ("body", "frame_defect", "_trailer", "_decoded")
+_WORKING = ("body", "frame_defect", "_decoded")

@@ -39,6 +39,27 @@ class SchemaRef:
     def __str__(self) -> str:
         return f"{self.framing}:{self.key}"
 
+    @property
+    def lead(self) -> bytes:
+        """What stands for it in a message: what the value begins with, or the header's value.
+
+        No two framings have leads of the same length.
+        """
+        if self.framing == CONFLUENT:
+            return CONFLUENT_MAGIC + int(self.key).to_bytes(CONFLUENT_BYTES - 1, "big")
+        if self.framing == GUID:
+            return GUID_MAGIC + uuid.UUID(self.key).bytes
+        return SINGLE_MAGIC + bytes.fromhex(self.key)
+
+    @classmethod
+    def of(cls, lead: bytes) -> SchemaRef:
+        """The reference with that lead."""
+        if len(lead) == CONFLUENT_BYTES:
+            return cls(CONFLUENT, str(int.from_bytes(lead[1:], "big")))
+        if len(lead) == GUID_BYTES:
+            return cls(GUID, str(uuid.UUID(bytes=lead[1:])))
+        return cls(SINGLE, lead[len(SINGLE_MAGIC) :].hex())
+
     @classmethod
     def parse(cls, text: str) -> SchemaRef:
         """The reference that `str` wrote."""
@@ -65,16 +86,15 @@ def frame(
         return Frame(defect=_unframed(value))
     guid = next((v for k, v in headers if k == GUID_HEADER), None)
     if guid is not None and len(guid) == GUID_BYTES and guid[:1] == GUID_MAGIC:
-        return Frame(SchemaRef(GUID, str(uuid.UUID(bytes=guid[1:]))), value)
+        return Frame(SchemaRef.of(guid), value)
     if value[:1] == CONFLUENT_MAGIC:
         if len(value) < CONFLUENT_BYTES:
             return Frame(defect=defects.TRUNCATED_FRAME)
-        key = int.from_bytes(value[1:CONFLUENT_BYTES], "big")
-        return Frame(SchemaRef(CONFLUENT, str(key)), value[CONFLUENT_BYTES:])
+        return Frame(SchemaRef.of(value[:CONFLUENT_BYTES]), value[CONFLUENT_BYTES:])
     if value[:2] == SINGLE_MAGIC:
         if len(value) < SINGLE_BYTES:
             return Frame(defect=defects.TRUNCATED_FRAME)
-        return Frame(SchemaRef(SINGLE, value[2:SINGLE_BYTES].hex()), value[SINGLE_BYTES:])
+        return Frame(SchemaRef.of(value[:SINGLE_BYTES]), value[SINGLE_BYTES:])
     return Frame(defect=defects.UNKNOWN_FRAMING)
 
 

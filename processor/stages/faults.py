@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyspark.errors import PySparkException
+
 from processor.errors import LossDetected, ProcessorError, Unavailable
 
 _LOST = ("OffsetOutOfRange", "Some data may have been lost", "KAFKA_DATA_LOSS", "data loss")
@@ -34,4 +36,6 @@ def explained(error: BaseException) -> ProcessorError | None:
             f"Kafka does not answer Spark: {first}",
             remedy="start the broker, then run again: the batch goes on where it stopped",
         )
+    if isinstance(error, PySparkException):  # its text is the JVM's, which ends with the session
+        return ProcessorError(f"Spark failed: {text}", remedy="report it: this is a bug")
     return None

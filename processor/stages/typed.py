@@ -51,9 +51,9 @@ def typed(
 def schemas_of(context: Context, batch: Batch, logs: Iterable[DataFrame]) -> Schemas:
     """The writer schema of every distinct reference in log rows, each looked up once."""
     largest = context.config.limits.record_bytes
-    named = [framed(log, largest).select("schema_ref") for log in logs]
+    named = [framed(log, largest).select("lead") for log in logs]
     if not named:
         return {}
-    refs = reduce(DataFrame.union, named).distinct().collect()
-    found = {SchemaRef.parse(row["schema_ref"]) for row in refs if row["schema_ref"]}
+    leads = reduce(DataFrame.union, named).distinct().collect()
+    found = {SchemaRef.of(bytes(row["lead"])) for row in leads if row["lead"]}
     return resolved(context, batch, found)
