@@ -50,6 +50,10 @@ Say = Callable[[str], None]
 Place = tuple[int, str, int, int]
 
 
+KEPT = {"retention.ms": "-1"}
+"""Records carry times of long ago, which a broker would delete within minutes."""
+
+
 @dataclass(frozen=True)
 class Record:
     """What a producer sends; `at` is the record's timestamp."""
@@ -100,7 +104,7 @@ class Lab:
         """Makes every topic, with two partitions; `config` of a topic by its table."""
         outputs = [NewTopic(f"{self.mark}.{name}", 1, 1) for name in OUTPUTS]
         inputs = [
-            NewTopic(self.topic(table), 2, 1, config=dict(config.get(table, {})))
+            NewTopic(self.topic(table), 2, 1, config={**KEPT, **config.get(table, {})})
             for table in RECORDS
         ]
         admin = AdminClient({"bootstrap.servers": self.kafka})

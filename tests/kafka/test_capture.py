@@ -61,6 +61,13 @@ def stable(kafka: KafkaConfig, topic: str) -> None:
     until(done, "the transactions have ended")
 
 
+def made_anew(kafka: KafkaConfig, topic: str) -> None:
+    """Deletes the topic, and makes another of its name."""
+    deleted(kafka, topic)
+    until(lambda: not Broker(kafka).bounds([topic]), "the topic is gone")
+    created(kafka, topic)
+
+
 def taken(capture: Capture) -> int:
     batch = capture.planned()
     assert batch is not None
@@ -192,9 +199,7 @@ def test_a_topic_made_anew_after_the_plan_is_lost_whole(
     send(producer, topic, 5)
     batch = capture.planned()
     assert batch is not None
-    deleted(kafka, topic)
-    until(lambda: not Broker(kafka).bounds([topic]), "the topic is gone")
-    created(kafka, topic)
+    made_anew(kafka, topic)
     send(producer, topic, 7)
     with pytest.raises(LossDetected, match=rf"{topic}/0 \[0, 5\)"):
         capture.land(batch)
@@ -211,13 +216,11 @@ def test_a_topic_made_anew_while_it_is_read_stops_the_batch_before_it_is_proven(
     batch = capture.planned()
     assert batch is not None
 
-    def made_anew() -> None:
-        deleted(kafka, topic)
-        until(lambda: not Broker(kafka).bounds([topic]), "the topic is gone")
-        created(kafka, topic)
+    def meanwhile() -> None:
+        made_anew(kafka, topic)
         send(producer, topic, 5)
 
-    reading = Between(str(capture.home), made_anew, computed=True)
+    reading = Between(str(capture.home), meanwhile, computed=True)
     for _ in range(2):
         with pytest.raises(LossDetected, match="made anew while it was read"):
             capture.land(batch, warehouse=reading)
