@@ -141,7 +141,7 @@ def register(config: RegistryConfig, contracts: Mapping[str, Contract]) -> dict[
         client = _client(config)
         for topic, contract in contracts.items():
             subject = f"{topic}-value"
-            ids[subject] = client.register_schema(subject, Schema(contract.text, "AVRO"))
+            ids[subject] = client.register_schema(subject, _as_sent(contract.text))
             client.set_compatibility(subject, level="FULL_TRANSITIVE")
     return ids
 
@@ -154,7 +154,12 @@ def schema_id(config: RegistryConfig, topic: str, text: str) -> int:
         DataRefused: what the subject holds does not get on with the schema.
     """
     with _asking(config):
-        return _client(config).register_schema(f"{topic}-value", Schema(text, "AVRO"))
+        return _client(config).register_schema(f"{topic}-value", _as_sent(text))
+
+
+def _as_sent(text: str) -> Schema:
+    """A schema as confluent-kafka's own serialiser registers it: other blanks are another id."""
+    return Schema(text.strip(), "AVRO")
 
 
 def reachable(config: RegistryConfig) -> str:

@@ -45,8 +45,8 @@ def ledger(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
 
 def said_of(context: Context, loop: LoopConfig, question: Question, batch: Batch) -> DataFrame:
     """What the ledger says, as of `batch`, of one metric of the loop."""
-    of_loop, of_metric = F.col("loop") == loop.loop, F.col("metric") == question.rule.metric
-    return context.frame(OUTCOMES, batch).where(of_loop & of_metric)
+    whole = context.frame(OUTCOMES, batch)  # first: without its session there are no columns
+    return whole.where((F.col("loop") == loop.loop) & (F.col("metric") == question.rule.metric))
 
 
 def sliced(context: Context, rows: DataFrame, batch: Batch) -> DataFrame:
