@@ -6,12 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -37,7 +37,6 @@ TEMPLATES = 50  # good bodies, each encoded once
 LARGEST = 50_000  # bytes of a value, for this warehouse
 READER = contract("InferenceEvent").schema
 BOMB = b"\xfe\xff\xff\xff\x0f"  # a length of two gigabytes
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -179,24 +178,29 @@ def test_what_is_damaged_is_a_defect_or_says_what_fastavro_says(sent: Sent) -> N
     fine = [places[n] for place, n in indices.items() if place not in sent.damages]
     assert not [row for row in fine if row["defects"]]
     order = sorted(sent.damages, key=lambda place: indices[place])
-    found = table.take([indices[place] for place in order]).to_pylist(maps_as_pydicts="strict")
+    found = numbered(table.take([indices[place] for place in order]), names)
     for place, row in zip(order, found, strict=True):
         damage, codes = sent.damages[place], {defect["code"] for defect in row["defects"]}
         if codes & defects.MEANING.keys():
             assert damage.event is None, (damage, codes)
             assert all(row[name] is None for name in names)
         else:
-            event = {name: plain(row[name]) for name in names}
+            event = {name: row[name] for name in names}
             assert damage.event is not None, (damage, event)
             assert same(event, damage.event), (damage, event)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  # any value of a row
-    """Times as microseconds, as fastavro reads them without their logical type."""
-    if isinstance(value, datetime):
-        since = value.astimezone(UTC) - EPOCH
-        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return value
+def numbered(table: pa.Table, names: list[str]) -> list[dict[str, Any]]:
+    """Rows with times as microseconds, as fastavro reads them without their logical type.
+
+    A damaged time may be one that Python's calendar does not have.
+    """
+    for name in names:
+        if pa.types.is_timestamp(table.schema.field(name).type):
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table[name].cast(pa.int64()))
+    rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
+    return rows
 
 
 def test_each_damage_has_the_code_that_tells_it(sent: Sent) -> None:

@@ -260,7 +260,8 @@ def test_stopped_anywhere_and_run_again_a_replay_ends_the_same(copied: Copied, o
     broken = copied("stopped")
     learn(broken.home)
     assert len(once.words) > len(STAGES)
-    for word in once.words:
+    # What the other replay has published stands on the same topics, and is not sent again.
+    for word in (word for word in once.words if not word.startswith("publishing")):
         stop_at(broken, word)
     assert broken.replay().finished is not None
     for batch in (1, 2):
