@@ -260,9 +260,10 @@ def test_stopped_anywhere_and_run_again_a_replay_ends_the_same(copied: Copied, o
     broken = copied("stopped")
     learn(broken.home)
     assert len(once.words) > len(STAGES)
-    # What the other replay has published stands on the same topics, and is not sent again.
-    for word in (word for word in once.words if not word.startswith("publishing")):
-        stop_at(broken, word)
+    for word in once.words:
+        # What the other replay has published stands on the same topics, and is not sent again.
+        if not word.startswith("publishing") and str(once.lab.home) not in word:
+            stop_at(broken, word)
     assert broken.replay().finished is not None
     for batch in (1, 2):
         assert told(rows_of(broken, batch), broken) == told(rows_of(once.lab, batch), once.lab)
