@@ -162,8 +162,10 @@ class Warehouse:
 
     def _ensured(self, table: Table) -> DeltaTable:
         """The table as it is now, made if it was not there."""
-        self.ensure(table)
         found = self._open(table)
+        if found is None:
+            self.ensure(table)
+            found = self._open(table)
         if found is None:
             raise self._unavailable(TableNotFoundError(f"{table.name} was removed"))
         return found
