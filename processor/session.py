@@ -57,8 +57,14 @@ EXECUTOR_OPTIONS = "spark.executor.extraJavaOptions"
 LOGGING = Path(__file__).parent / "log4j2.properties"
 ENDS_SECONDS = 20.0  # a JVM with nothing to do takes less than one
 LIMITS = LimitsConfig()
-JVM = (f"-Dlog4j2.configurationFile=file:{LOGGING}", "-XX:-UsePerfData")
-"""Options of the driver's JVM: errors only in its log, and no file of counters in /tmp."""
+JVM = (
+    f"-Dlog4j2.configurationFile=file:{LOGGING}",
+    "-XX:-UsePerfData",
+    "-Xlog:disable",
+    "-Xlog:all=warning:stderr",
+)
+"""Options of the driver's JVM: errors only in its log, no file of counters in /tmp, and its own
+warnings where they are not taken for the command's output."""
 
 
 def submitted() -> bool:

@@ -6,12 +6,16 @@ import json
 
 SMALL = {
     "spark.master": "local[2]",
-    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "2g",
-    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1",
+    # One compiler is enough for minutes; with half its room for code it stops, and all crawls.
+    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
+    # Few rows are read sooner than code for them is made; tests/e2e/test_cluster.py makes it.
     "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 
 AROUND = {"BFP_WITH_PARENT": "1", "BFP__SPARK": json.dumps(SMALL)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,16 @@ _SLACK_SECONDS = 5.0  # the client's own deadline, which says why, comes before 
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # as the client has it
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as the client has it
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
+_LEADERLESS = (
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # a topic just made, which this broker has not heard of
+)
+"""A partition that has no leader yet, or another one by now: it is asked again."""
+_ASK_AGAIN_SECONDS = 0.1
 _OUTSIDE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001  # its only name
 
 
@@ -115,18 +126,39 @@ class Broker:
     def _offsets(
         self, partitions: Iterable[Partition], spec: OffsetSpec, isolation: IsolationLevel
     ) -> dict[Partition, int]:
+        """The offset of each partition; one without a leader is asked again until the timeout."""
+        left, found = set(partitions), dict[Partition, int]()
+        deadline = time.monotonic() + self._seconds
+        while left:
+            found |= self._led(left, spec, isolation, wait=time.monotonic() < deadline)
+            left -= found.keys()
+            if left:
+                time.sleep(_ASK_AGAIN_SECONDS)
+        return found
+
+    def _led(
+        self,
+        partitions: Iterable[Partition],
+        spec: OffsetSpec,
+        level: IsolationLevel,
+        *,
+        wait: bool,
+    ) -> dict[Partition, int]:
+        """The offset of each partition; one without a leader is left out if we may `wait`."""
         asked = {TopicPartition(p.topic, p.partition): spec for p in partitions}
-        if not asked:
-            return {}
         answers = self._ask(
             lambda: self._admin.list_offsets(
-                asked, isolation_level=isolation, request_timeout=self._seconds
+                asked, isolation_level=level, request_timeout=self._seconds
             )
         )
-        return {
-            Partition(key.topic, key.partition): self._answer(future).offset
-            for key, future in answers.items()
-        }
+        found = {}
+        for key, future in answers.items():
+            try:
+                found[Partition(key.topic, key.partition)] = self._outcome(future).offset
+            except KafkaException as error:
+                if not (wait and error.args[0].code() in _LEADERLESS):
+                    raise self._silent(error.args[0].str()) from error
+        return found
 
     def _config_of(self, topic: str) -> Mapping[str, Any]:
         resource = ConfigResource(ResourceType.TOPIC, topic)
