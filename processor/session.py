@@ -29,6 +29,9 @@ CORRECTNESS = {
 """Without these a result could differ, or Delta would not be there."""
 
 FAST = {
+    # Else each operation on a column asks the JVM six times, and both sides look up who called.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.sql.dataFrameQueryContext.enabled": "false",
     # HotSpot compiles no method of more bytecode than this, and interprets it for ever.
     "spark.sql.codegen.hugeMethodLimit": "8000",
     # Files of one topic each, without sorting every row by its topic first.

@@ -53,6 +53,7 @@ class Bus:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,  # the end of the topic is said at once
                 "session.timeout.ms": SESSION_MS,
                 "max.poll.interval.ms": LONGEST_TRAINING_MS,
             }

@@ -68,32 +68,42 @@ def shipped(name: str) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def struct_type(schema: Schema) -> T.StructType:
-    """The Spark type of a record, all of it nullable: what does not decode is null everywhere."""
-    kind = _spark_type(schema, {})
+def struct_type(schema: Schema, symbol: T.DataType = _PRIMITIVES["string"]) -> T.StructType:
+    """The Spark type of a record, all of it nullable: what does not decode is null everywhere.
+
+    `symbol` is the type of what an enum holds.
+    """
+    kind = _spark_type(schema, {}, symbol)
     if not isinstance(kind, T.StructType):
         raise TypeError(f"{schema.get('name')} is no record")
     return kind
 
 
-def _spark_type(schema: Any, named: dict[str, T.DataType]) -> T.DataType:  # noqa: ANN401  # text, list or dict
+def _spark_type(
+    schema: Any,  # noqa: ANN401  # text, list or dict
+    named: dict[str, T.DataType],
+    symbol: T.DataType,
+) -> T.DataType:
     if isinstance(schema, list):
         (inner,) = (branch for branch in schema if branch != "null")
-        return _spark_type(inner, named)
+        return _spark_type(inner, named, symbol)
     if isinstance(schema, str):
         return _PRIMITIVES.get(schema) or named[schema]
     if schema.get("logicalType") == "timestamp-micros":
         return T.TimestampType()
     kind = schema["type"]
     if kind == "array":
-        return T.ArrayType(_spark_type(schema["items"], named))
+        return T.ArrayType(_spark_type(schema["items"], named, symbol))
     if kind == "map":
-        return T.MapType(T.StringType(), _spark_type(schema["values"], named))
+        return T.MapType(T.StringType(), _spark_type(schema["values"], named, symbol))
     if kind == "enum":
-        named[schema["name"]] = T.StringType()
-        return T.StringType()
+        named[schema["name"]] = symbol
+        return symbol
     if kind == "record":
-        fields = [T.StructField(f["name"], _spark_type(f["type"], named)) for f in schema["fields"]]
+        fields = [
+            T.StructField(f["name"], _spark_type(f["type"], named, symbol))
+            for f in schema["fields"]
+        ]
         named[schema["name"]] = T.StructType(fields)
         return named[schema["name"]]
-    return _spark_type(kind, named)
+    return _spark_type(kind, named, symbol)

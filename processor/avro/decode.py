@@ -106,9 +106,8 @@ def decode(
         nothing,
     )
     rows = framed(log, largest).withColumn("_decoded", decoded)
-    texts = F.concat_ws(" ", *_texts(F.col("_decoded.event"), kind["event"].dataType))
     return (
-        _judged(rows, trailer, refused, F.is_valid_utf8(texts))
+        _judged(rows, trailer, refused, _valid_text(F.col("_decoded.event"), record))
         .withColumn("schema_ref", _reference([ref for refs in by_text.values() for ref in refs]))
         .drop("lead")
     )
@@ -130,6 +129,12 @@ def _reference(known: Iterable[SchemaRef]) -> Column:
 
 def _named(by: str, key: Column) -> Column:
     return F.concat(F.lit(f"{by}:"), key)
+
+
+def _valid_text(event: Column, record: Contract) -> Column:
+    """Whether every text of an event is UTF-8; what an enum holds is the schema's, not read."""
+    texts = tuple(_texts(event, struct_type(record.schema, symbol=T.NullType())))
+    return F.is_valid_utf8(F.concat_ws(" ", *texts)) if texts else F.lit(True)
 
 
 def _texts(value: Column, kind: T.DataType) -> Iterator[Column]:

@@ -29,6 +29,8 @@ _SLACK_SECONDS = 5.0  # the client's own deadline, which says why, comes before 
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # as the client has it
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as the client has it
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
+TO_THE_END = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
+"""A consumer that says where a partition ends, instead of waiting for more to come."""
 _LEADERLESS = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,

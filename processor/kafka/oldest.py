@@ -11,11 +11,11 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPar
 from processor.batches import Partition
 from processor.config import KafkaConfig
 from processor.errors import Unavailable
-from processor.kafka.offsets import END_OF_PARTITION
+from processor.kafka.offsets import END_OF_PARTITION, TO_THE_END
 from processor.kafka.security import native
 
-ONE_RECORD = {"queued.min.messages": 1, "fetch.wait.max.ms": 10}
-"""Nothing is read ahead, nothing waited for: one record of each partition is enough."""
+ONE_RECORD = {**TO_THE_END, "queued.min.messages": 1}
+"""Nothing is read ahead: one record of each partition is enough."""
 
 
 def first_times(config: KafkaConfig, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
@@ -37,7 +37,6 @@ def first_times(config: KafkaConfig, starts: Mapping[Partition, int]) -> dict[Pa
             "log_level": 0,
             "group.id": f"bfp-{uuid.uuid4()}",
             "enable.auto.commit": False,
-            "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "isolation.level": "read_uncommitted",
         }

@@ -21,7 +21,7 @@ from confluent_kafka import (
 
 from processor.config import KafkaConfig
 from processor.errors import Unavailable
-from processor.kafka.offsets import END_OF_PARTITION
+from processor.kafka.offsets import END_OF_PARTITION, TO_THE_END
 from processor.kafka.security import native
 
 CE_ID = "ce_id"
@@ -73,7 +73,7 @@ class Publisher:
                 **self._quiet(),
                 "group.id": f"bfp-{uuid.uuid4()}",
                 "enable.auto.commit": False,
-                "enable.partition.eof": True,
+                **TO_THE_END,
                 "isolation.level": "read_committed",
             }
         )

@@ -18,8 +18,10 @@ FETCH = {
     "max.partition.fetch.bytes": str(16 << 20),
     "fetch.max.bytes": str(64 << 20),
     "max.poll.records": "20000",
+    "fetch.max.wait.ms": "10",
 }
-"""Sizes in bytes and records that let the consumer read at the disk's pace."""
+"""Sizes in bytes and records that let the consumer read at the disk's pace; and no waiting for
+more to come, in milliseconds: a range ends where it ends."""
 
 COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
 

@@ -6,13 +6,14 @@ import uuid
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from processor.config import KafkaConfig, RegistryConfig, Topics, revealed
 from processor.errors import Unavailable
+from processor.kafka.offsets import END_OF_PARTITION, TO_THE_END
 from processor.kafka.security import native
 from processor.simulate.ledger import Ledger
 from processor.simulate.message import Message as Said
@@ -34,7 +35,7 @@ def observed(
             **native(kafka),
             "group.id": f"witness-{uuid.uuid4()}",
             "enable.auto.commit": False,
-            "enable.partition.eof": True,
+            **TO_THE_END,
             "auto.offset.reset": "error",
         }
     )
@@ -48,7 +49,7 @@ def observed(
                 raise Unavailable("Kafka sends nothing", remedy="look at the broker's log")
             if (error := message.error()) is None:
                 _enter(ledger, topics, message, decode)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
+            elif error.code() == END_OF_PARTITION:
                 left.discard((message.topic(), message.partition()))
     finally:
         consumer.close()

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
@@ -25,6 +25,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from processor.avro.contracts import contract
 from processor.local.stack import Stack
+from tests.kafka.reader import whole
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "training_pipeline.py"
 AT = datetime(2017, 1, 1, tzinfo=UTC)
@@ -71,25 +72,12 @@ class World:
     def read(self, name: str) -> list[dict[str, Any]]:
         """Every event on a topic, with the record's timestamp as `at_ms`."""
         decode = AvroDeserializer(SchemaRegistryClient({"url": self.stack.registry_url}))
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.stack.bootstrap_servers,
-                "group.id": uuid.uuid4().hex,
-                "enable.partition.eof": True,
-            }
-        )
-        consumer.assign([TopicPartition(self.topic(name), 0, 0)])
         found: list[dict[str, Any]] = []
-        while True:
-            message = consumer.poll(SECONDS)
-            assert message is not None
-            if (error := message.error()) is not None:
-                assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
-                consumer.close()
-                return found
+        for message in whole(self.stack.bootstrap_servers, self.topic(name)):
             context = SerializationContext(self.topic(name), MessageField.VALUE)
             body: Any = decode(message.value(), context)
             found.append({**body, "at_ms": message.timestamp()[1]})
+        return found
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -22,12 +21,12 @@ from processor.simulate.message import Message
 from processor.simulate.produce import Sender
 from processor.simulate.timeline import Timeline
 from processor.simulate.topics import create_topics
+from tests.kafka.reader import whole
 
 ROOT = Path(__file__).parents[2]
 CENSUS = ROOT / "data" / "employment_ma.parquet"
 PERSONS, SEED, YEAR = 400, 11, 2016
 NEW_ROWS = 100  # of the volume rule: fewer than become known, so that it fires
-SECONDS = 20.0
 TRIGGERS, DATASETS = "retraining_triggers", "datasets"
 
 
@@ -106,31 +105,11 @@ class World:
             "outputs": site.outputs,
         }
 
-    def consumer(self, topic: str) -> Consumer:
-        """A plain consumer that reads the topic's one partition from its beginning."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.stack.bootstrap_servers,
-                "group.id": uuid.uuid4().hex,
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,
-            }
-        )
-        consumer.assign([TopicPartition(topic, 0, 0)])
-        return consumer
-
     def read(self, topic: str) -> list[dict[str, Any]]:
         """Every event on the topic, decoded with the schema that its producer registered."""
-        registry = SchemaRegistryClient({"url": self.stack.registry_url})
-        decode = AvroDeserializer(registry)
-        consumer = self.consumer(topic)
-        found: list[dict[str, Any]] = []
-        while True:
-            message = consumer.poll(SECONDS)
-            assert message is not None, topic
-            if (error := message.error()) is not None:
-                assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
-                consumer.close()
-                return found
-            body: Any = decode(message.value(), SerializationContext(topic, MessageField.VALUE))
-            found.append(body)
+        decode = AvroDeserializer(SchemaRegistryClient({"url": self.stack.registry_url}))
+        context = SerializationContext(topic, MessageField.VALUE)
+        read: Any = decode
+        return [
+            read(message.value(), context) for message in whole(self.stack.bootstrap_servers, topic)
+        ]

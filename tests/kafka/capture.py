@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 
@@ -22,6 +22,7 @@ from processor.stages.pipeline import STAGES, next_batch, plan
 from processor.stages.verify import Verified, verify
 from processor.tables import LOG, LOSSES, PROOFS, Table
 from processor.warehouse import Warehouse
+from tests.kafka.reader import messages
 
 LIMIT = 30.0  # seconds
 COORDINATES = ("topic", "partition", "offset")
@@ -146,26 +147,11 @@ class Capture:
 
 def consumed(stack: Stack, topic: str, partition: int = 0, start: int = 0) -> list[Record]:
     """What a plain consumer of committed records gets, from an offset to the end."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": stack.bootstrap_servers,
-            "group.id": "plain",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-        }
-    )
-    consumer.assign([TopicPartition(topic, partition, start)])
     found: list[Record] = []
-    while True:
-        message = consumer.poll(LIMIT)
-        assert message is not None, topic
-        if (error := message.error()) is not None:
-            assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
-            consumer.close()
-            return found
+    for message in messages(stack.bootstrap_servers, TopicPartition(topic, partition, start)):
         place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
         key, value = message.key(), message.value()
         assert not isinstance(key, str)
         assert not isinstance(value, str)
         found.append((*place, key, value))
+    return found

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TopicPartition
 from pyspark.sql import SparkSession
 
 from processor.avro import defects
 from processor.local.stack import Stack
 from processor.stages.pipeline import stage
-from tests.kafka.lab import HOUR, LIMIT, T0, Lab, Record
+from tests.kafka.lab import HOUR, T0, Lab, Record
+from tests.kafka.reader import messages
 
 CREATED, APPENDED = 0, 1  # Kafka's own numbers of the two timestamp types
 KEYS = (None, b"", b"\x00", b"\xff\xfe", "Grüße".encode(), b"k" * 1000)
@@ -63,22 +63,8 @@ def lab(stack: Stack, spark_session: SparkSession, tmp_path_factory: pytest.Temp
 
 def consumed(lab: Lab, topic: str) -> list[Read]:
     """Everything that a plain consumer reads of the first partition."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": lab.kafka,
-            "group.id": uuid.uuid4().hex,
-            "enable.partition.eof": True,
-        }
-    )
-    consumer.assign([TopicPartition(topic, 0, 0)])
     found: list[Read] = []
-    while True:
-        message = consumer.poll(LIMIT)
-        assert message is not None, topic
-        if (error := message.error()) is not None:
-            assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
-            consumer.close()
-            return found
+    for message in messages(lab.kafka, TopicPartition(topic, 0, 0)):
         kind, stamp = message.timestamp()
         told: Any = message
         found.append(
@@ -88,6 +74,7 @@ def consumed(lab: Lab, topic: str) -> list[Read]:
                 *(told.key(), told.value(), tuple(told.headers() or ())),
             )
         )
+    return found
 
 
 def logged(lab: Lab, topic: str) -> list[Read]:

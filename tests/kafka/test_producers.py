@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
@@ -27,6 +27,7 @@ from processor.simulate.poison import POISON
 from processor.simulate.produce import Sender
 from processor.simulate.timeline import Timeline
 from processor.simulate.topics import PARTITIONS, create_topics
+from tests.kafka.reader import whole
 
 PERSONS = 300
 SPAN = (new_year(2016), new_year(2017))
@@ -49,29 +50,8 @@ def own_topics() -> Topics:
 
 def read(kafka: KafkaConfig, topics: Topics) -> dict[tuple[str, int, int], Message]:
     """Every record of the topics by its coordinates, as a plain consumer sees them."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": kafka.bootstrap_servers,
-            "group.id": uuid.uuid4().hex,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    found = consumer.list_topics(timeout=READ_SECONDS).topics
-    left = {(t, p) for t in topics.model_dump().values() for p in found[t].partitions}
-    consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in left])
-    held: dict[tuple[str, int, int], Message] = {}
-    while left:
-        message = consumer.poll(READ_SECONDS)
-        assert message is not None, "the topics end nowhere"
-        place = (message.topic() or "", message.partition() or 0)
-        if (error := message.error()) is None:
-            held[(*place, message.offset() or 0)] = message
-        else:
-            assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
-            left.discard(place)
-    consumer.close()
-    return held
+    found = whole(kafka.bootstrap_servers, *topics.model_dump().values())
+    return {(m.topic() or "", m.partition() or 0, m.offset() or 0): m for m in found}
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
@@ -20,6 +19,7 @@ from processor.config import KafkaConfig, RegistryConfig
 from processor.errors import Unavailable
 from processor.kafka.producer import Encode, Outgoing, Publisher, Receipt
 from processor.local.stack import Stack
+from tests.kafka.reader import whole
 
 LIMIT = 20.0  # seconds
 WHEN = datetime(2016, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -66,33 +66,6 @@ def nothing(event: Outgoing) -> bytes:
     return b"\0"
 
 
-def read(stack: Stack, topic: str) -> list[Message]:
-    """Every record of a topic, as a plain consumer sees them."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": stack.bootstrap_servers,
-            "group.id": uuid.uuid4().hex,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    consumer.subscribe([topic])
-    partitions = len(consumer.list_topics(topic, LIMIT).topics[topic].partitions)
-    found: list[Message] = []
-    ended: set[int | None] = set()
-    while len(ended) < partitions:
-        message = consumer.poll(LIMIT)
-        assert message is not None, "no record came"
-        error = message.error()
-        if error is None:
-            found.append(message)
-        else:
-            assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
-            ended.add(message.partition())
-    consumer.close()
-    return found
-
-
 def test_each_event_stands_where_its_receipt_says_and_decodes_by_the_registry(
     stack: Stack,
 ) -> None:
@@ -100,7 +73,7 @@ def test_each_event_stands_where_its_receipt_says_and_decodes_by_the_registry(
     events = [event(topic, number) for number in range(20)]
     receipts = publisher(stack).send(events, encoding(stack, topic))
     assert {receipt.event_id for receipt in receipts} == {each.event_id for each in events}
-    held = {(m.partition(), m.offset()): m for m in read(stack, topic)}
+    held = {(m.partition(), m.offset()): m for m in whole(stack.bootstrap_servers, topic)}
     assert len(held) == len(events)
     decode = AvroDeserializer(SchemaRegistryClient({"url": stack.registry_url}))
     by_id = {each.event_id: each for each in events}

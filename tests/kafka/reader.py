@@ -1,0 +1,50 @@
+"""A plain consumer, as anybody's: what stands in partitions, to the end of each."""
+
+from __future__ import annotations
+
+import uuid
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+SECONDS = 30.0  # that the broker may be silent
+
+
+def plain(servers: str, group: str | None = None) -> Consumer:
+    """It says where a partition ends, and the broker does not wait for more to come."""
+    return Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": group or uuid.uuid4().hex,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+            "isolation.level": "read_committed",
+        }
+    )
+
+
+def messages(servers: str, *places: TopicPartition) -> list[Message]:
+    """Every committed record from each place to the end of its partition."""
+    consumer = plain(servers)
+    consumer.assign(list(places))
+    found: list[Message] = []
+    left = {(place.topic, place.partition) for place in places}
+    while left:
+        message = consumer.poll(SECONDS)
+        assert message is not None, f"{left} do not end"
+        if (error := message.error()) is None:
+            found.append(message)
+            continue
+        assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
+        left.discard((message.topic() or "", message.partition() or 0))
+    consumer.close()
+    return found
+
+
+def whole(servers: str, *topics: str) -> list[Message]:
+    """Every committed record of all partitions of topics."""
+    consumer = plain(servers)
+    known = consumer.list_topics(timeout=SECONDS).topics
+    consumer.close()
+    places = [TopicPartition(topic, p, 0) for topic in topics for p in known[topic].partitions]
+    return messages(servers, *places)
