@@ -31,10 +31,10 @@ test-loop: check
 	@$(BIN)/pytest tests/e2e
 
 test-parts: check
-	@$(BIN)/pytest --ignore=tests/e2e --ignore=tests/soak
+	@$(BIN)/pytest --ignore=tests/e2e
 
 soak: $(READY) ## Kill the job 200 times, let 30 pairs of runs collide: two hours
-	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py tests/soak
+	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
 
 check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/ruff check

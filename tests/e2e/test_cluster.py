@@ -25,13 +25,17 @@ from tests.e2e.world import ROOT, Site, World
 
 LIMIT = 300.0  # seconds
 SPARK = Path(pyspark.__file__).parent
-SMALL = (
-    "spark.executor.memory=1g",
-    "spark.ui.enabled=false",
-    "spark.locality.wait=0",
-    "spark.sql.shuffle.partitions=2",
-    "spark.databricks.delta.snapshotPartitions=2",
-)
+ROOM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"  # as in tests.small
+SMALL = {
+    "spark.executor.memory": "1g",
+    "spark.driver.defaultJavaOptions": ROOM,
+    "spark.executor.defaultJavaOptions": ROOM,
+    "spark.ui.enabled": "false",
+    "spark.locality.wait": "0",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
 """What anybody sets for a small world; nothing of it matters to the result."""
 QUIET = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1"}
 
@@ -102,14 +106,9 @@ def submit(cluster: Cluster, config: Path) -> list[str]:
     rest[packages : packages + 2] = ["--jars", jars]
     replaced = {"spark://host:7077": cluster.url, "bfp.yaml": str(config)}
     assert replaced.keys() <= set(rest)
-    small = ("--conf", "spark.executor.memory=1g", "--conf", "spark.ui.enabled=false")
-    local = ("--conf", f"spark.local.dir={cluster.home / 'scratch'}")
-    return [
-        str(SPARK / "bin" / "spark-submit"),
-        *small,
-        *local,
-        *(replaced.get(w, w) for w in rest),
-    ]
+    settings = {**SMALL, "spark.local.dir": str(cluster.home / "scratch")}
+    small = [word for pair in settings.items() for word in ("--conf", "=".join(pair))]
+    return [str(SPARK / "bin" / "spark-submit"), *small, *(replaced.get(w, w) for w in rest)]
 
 
 def test_the_readmes_command_gives_the_tables_of_one_machine(
