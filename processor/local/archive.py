@@ -55,7 +55,7 @@ def options(say: Callable[[str], None]) -> list[str]:
     """The JVM options that use the archive; none where there is none, which is said if one was."""
     path = archive()
     if path.is_file():
-        return [f"-XX:SharedArchiveFile={path}", "-Xlog:cds=off"]
+        return [f"-XX:SharedArchiveFile={path}", "-Xlog:cds=off:stderr"]
     if _others(path):
         say(
             "the archive of Spark's classes is of another Java or other jars: `bfp local fetch`"

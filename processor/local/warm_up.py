@@ -25,7 +25,7 @@ SCHEMA = """{"type": "record", "name": "topLevelRecord",
 def main() -> None:
     """Runs the job, and returns when the JVM has ended and written the archive."""
     with tempfile.TemporaryDirectory() as folder:
-        dump = [f"-XX:ArchiveClassesAtExit={sys.argv[1]}", "-Xlog:cds=off"]
+        dump = [f"-XX:ArchiveClassesAtExit={sys.argv[1]}", "-Xlog:cds=off:stderr"]
         jars = ensure("spark", cache_dir())
         spark = session("bfp-warm-up", jars, {}, Path(folder), dump)
         _job(spark, folder)
