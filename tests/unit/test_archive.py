@@ -22,7 +22,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_archive_that_fits_is_used_and_nothing_said(place: Path) -> None:
     place.touch()
     said: list[str] = []
-    assert archive.options(said.append) == [f"-XX:SharedArchiveFile={place}", "-Xlog:cds=off:stderr"]
+    assert archive.options(said.append) == [
+        f"-XX:SharedArchiveFile={place}",
+        "-Xlog:cds=off:stderr",
+    ]
     assert said == []
 
 
