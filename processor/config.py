@@ -11,105 +11,35 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    model_validator,
 )
 
 from processor.checked import checked
 from processor.errors import ConfigError
 from processor.layers import from_environment, from_flags, merge, read
+from processor.loops import LoopConfig, loops_in
 from processor.plugins import nearest
 from processor.resources import resource
+from processor.sections import Duration, Properties, Section
 
 DEFAULTS = resource("conf", "bfp.yaml")
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _CREDENTIALS = re.compile(r"//[^/@]*@")
-_SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info", re.IGNORECASE)
-
-
-def parse_duration(raw: object) -> object:
-    """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left to pydantic."""
-    if isinstance(raw, str) and (found := re.fullmatch(r"(\d+)\s*([smhdw])", raw.strip())):
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    return raw
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-
-
-def _utc(raw: datetime) -> datetime:
-    return raw if raw.tzinfo else raw.replace(tzinfo=UTC)
-
-
-Time = Annotated[datetime, AfterValidator(_utc)]
-"""A point in time; UTC where no zone is named."""
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: never changed, and never with a key it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Secret(Section):
-    """A value kept outside the configuration: in an environment variable or in a file."""
-
-    env: str | None = None
-    file: Path | None = None
-
-    def reveal(self) -> str:
-        """The value itself; raises ConfigError when the variable or the file is not there."""
-        if self.env is not None and self.env in os.environ:
-            return os.environ[self.env]
-        if self.file is not None and self.file.is_file():
-            return self.file.read_text(encoding="utf-8").strip()
-        raise ConfigError(f"no secret at {self}", remedy="set the variable or write the file")
-
-
-def _no_plain_secrets(properties: dict[str, Any]) -> dict[str, Any]:
-    for key, value in properties.items():
-        if _SECRET_KEYS.search(key) and isinstance(value, str):
-            raise ValueError(f"{key} holds a secret: write {{env: NAME}} or {{file: PATH}}")
-    return properties
-
-
-Properties = Annotated[
-    dict[str, str | int | float | bool | Secret], BeforeValidator(_no_plain_secrets)
-]
-
-
-def revealed(properties: Mapping[str, str | float | bool | Secret]) -> dict[str, str]:
-    """Client properties as text, secrets put in; to be passed on and never stored."""
-    return {
-        key: value.reveal() if isinstance(value, Secret) else _plain(value)
-        for key, value in properties.items()
-    }
-
-
-def _plain(value: str | float) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class KafkaConfig(Section):
     """Where the broker is; `properties` are librdkafka's (security, timeouts)."""
 
     bootstrap_servers: str
-    properties: Properties = {}
+    properties: Properties = Field(default={})
     timeout: Duration = timedelta(seconds=10)
 
 
@@ -118,7 +48,7 @@ class RegistryConfig(Section):
 
     url: str | None = None
     directory: Path | None = None
-    properties: Properties = {}
+    properties: Properties = Field(default={})
     timeout: Duration = timedelta(seconds=10)
 
     @property
@@ -203,138 +133,6 @@ class DefectsConfig(Section):
     min_rows: int = Field(default=100, gt=0)
 
 
-class OutcomeConfig(Section):
-    """What makes an inference known.
-
-    `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
-    it is divided among those that share it, `threshold` from which number on it is positive.
-    """
-
-    metric: str
-    source: Literal["ground_truth", "feedback"] | None = Field(default=None, alias="from")
-    signal: str | None = None
-    level: str = "inference"
-    credit: dict[str, Any] | None = None
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
-    window: Duration
-    grace: Duration = timedelta(0)
-    default: Literal["negative"] | None = None
-    positive: str = "true"
-    negative: str = "false"
-
-
-class ReferenceConfig(Section):
-    """The baseline's own history: a Parquet file of labelled predictions.
-
-    Columns: the features by name, `pred_label`, `pred_score` (of the positive label), `label`,
-    and the loop's slices.
-    """
-
-    model_version: str
-    path: Path
-
-
-class SplitConfig(Section):
-    """How rows are divided: by what belongs together, in shares, or by when they were served.
-
-    `by` is `subject`, `session`, `tag.<name>`, `feature.<name>` or `time`. By time, a row is in the
-    split whose start it has passed; those within `embargo` before a start are left out.
-    """
-
-    by: str = Field(default="subject", pattern=r"^(subject|session|time|(tag|feature)\..+)$")
-    validation: float = Field(default=0.1, ge=0, lt=1)
-    test: float = Field(default=0.1, ge=0, lt=1)
-    validation_from: Time | None = None
-    test_from: Time | None = None
-    embargo: Duration = timedelta(0)
-
-    @model_validator(mode="after")
-    def _either_shares_or_times(self) -> Self:
-        shares, times = {"validation", "test"}, {"validation_from", "test_from", "embargo"}
-        if wrong := sorted(self.model_fields_set & (shares if self.by == "time" else times)):
-            raise ValueError(f"a split by {self.by} has no {wrong[0]}")
-        if self.validation + self.test >= 1:
-            raise ValueError("validation and test leave nothing to train on")
-        if self.by == "time" and self.test_from is None:
-            raise ValueError("a split by time needs test_from")
-        begin, end = self.validation_from, self.test_from
-        if begin is not None and end is not None and begin >= end - self.embargo:
-            raise ValueError("validation_from is not before test_from less the embargo")
-        return self
-
-
-class LeakageConfig(Section):
-    """What held-out rows may have in common with rows of an earlier split.
-
-    `limits` are shares of the held-out rows; more refuse the version. `text` names the columns
-    whose near-duplicates are looked for: those of at least `similarity` (Jaccard, of shingles).
-    """
-
-    limits: dict[Literal["subject", "exact", "near"], Share] = {}
-    text: tuple[str, ...] = ()
-    similarity: float = Field(default=0.8, ge=0.7, le=1)
-
-    @model_validator(mode="after")
-    def _near_needs_text(self) -> Self:
-        if "near" in self.limits and not self.text:
-            raise ValueError("limits.near needs the names of columns in text")
-        return self
-
-
-class DatasetConfig(Section):
-    """One recipe: which rows become a dataset version, and in which formats."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    kind: Literal["supervised"] = "supervised"
-    mode: Literal["incremental"] = "incremental"
-    sampling: dict[str, Any] = {"policy": "all"}
-    split: SplitConfig = SplitConfig()
-    leakage: LeakageConfig = LeakageConfig()
-    formats: tuple[str, ...] = ("parquet",)
-    seed: int = 0
-
-
-class EvaluationConfig(Section):
-    """The gates that a candidate has to pass; without them no verdict but INSUFFICIENT."""
-
-    min_pairs: int = Field(default=1000, gt=0)
-    margin: float = Field(gt=0)
-    slice_margin: float = Field(gt=0)
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-
-
-class LoopConfig(Section):
-    """One feedback loop: one model, what its answers mean, and what follows from them.
-
-    Datasets and measurements follow `outcome`; `outcomes` are further metrics in the ledger.
-    """
-
-    loop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    model: str
-    task: Literal["classification"] = "classification"
-    outcome: OutcomeConfig
-    outcomes: tuple[OutcomeConfig, ...] = ()
-    reference: ReferenceConfig | None = None
-    slices: tuple[str, ...] = ()
-    min_slice_rows: int = Field(default=30, gt=0)
-    windows: tuple[str, ...] = ("batch",)
-    datasets: tuple[DatasetConfig, ...] = ()
-    evaluation: EvaluationConfig | None = None
-    rules: tuple[dict[str, Any], ...] = ()
-
-    @model_validator(mode="after")
-    def _embargoes_cover_the_window(self) -> Self:
-        for dataset in self.datasets:
-            split = dataset.split
-            if split.by == "time" and split.embargo < self.outcome.window:
-                raise ValueError(
-                    f"the dataset {dataset.name}: split.embargo ({split.embargo}) is shorter than "
-                    f"outcome.window ({self.outcome.window}): outcomes of one split would become "
-                    f"known within the next"
-                )
-        return self
-
-
 _NO_RESULT = {"lease", "open_transaction_wait", "max_rows"}
 """Settings of how batches are cut and held: where one ends is stored with it, not derived."""
 
@@ -352,9 +150,9 @@ class Config(Section):
     schedule: ScheduleConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     defects: DefectsConfig = DefectsConfig()
-    spark: dict[str, str] = {}
+    spark: dict[str, str] = Field(default={})
     loops: Path
-    loop: dict[str, LoopConfig] = {}
+    loop: dict[str, LoopConfig] = Field(default={})
 
     @cached_property
     def hash(self) -> str:
@@ -386,22 +184,6 @@ def _anchored(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     return out
 
 
-def _loops(folder: Path) -> dict[str, LoopConfig]:
-    found: dict[str, LoopConfig] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        raw = read(path)
-        if isinstance(raw.get("reference"), dict) and isinstance(raw["reference"].get("path"), str):
-            anchored = str(path.parent / raw["reference"]["path"])
-            raw["reference"] = {**raw["reference"], "path": anchored}
-        loop = checked(LoopConfig, raw, str(path))
-        if loop.loop in found:
-            raise ConfigError(f"{path}: the loop {loop.loop!r} is there twice", remedy="rename one")
-        found[loop.loop] = loop
-    if not found:
-        raise ConfigError(f"no loop in {folder}", remedy="write one loop file, or set `loops`")
-    return found
-
-
 def load(
     file: Path | None = None,
     flags: Iterable[str] = (),
@@ -423,4 +205,4 @@ def load(
     config = checked(Config, raw, where)
     if not config.loops.is_dir():
         raise ConfigError(f"{config.loops} is no folder", remedy="set `loops` to the loops' folder")
-    return config.model_copy(update={"loop": _loops(config.loops)})
+    return config.model_copy(update={"loop": loops_in(config.loops)})

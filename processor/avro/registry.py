@@ -19,8 +19,9 @@ from processor.avro import defects
 from processor.avro.contracts import Contract, records, shipped
 from processor.avro.framing import CONFLUENT, GUID, SINGLE, SchemaRef
 from processor.avro.shape import refusal
-from processor.config import LimitsConfig, RegistryConfig, revealed
+from processor.config import LimitsConfig, RegistryConfig
 from processor.errors import ConfigError, DataRefused, Unavailable
+from processor.sections import revealed
 
 _NOT_FOUND, _CONFLICT = 404, 409
 _BUSY = (408, 429, *range(500, 600))  # what a registry that is not itself answers with

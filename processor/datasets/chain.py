@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from processor.checked import checked
-from processor.config import Section
 from processor.datasets.sampling.base import READ, Policy
 from processor.plugins import Registry
+from processor.sections import Section
 
 Cells = tuple[str, ...]
 """The cell of a row in each policy of a chain."""

@@ -15,9 +15,9 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from processor.config import LeakageConfig
 from processor.datasets import minhash
 from processor.datasets.split import SPLITS
+from processor.loops import LeakageConfig
 
 EXAMPLES = 5  # pairs named for each check
 SHINGLE_WORDS = 3

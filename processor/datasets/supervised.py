@@ -9,11 +9,11 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from processor.config import DatasetConfig
 from processor.datasets.chain import Cells, Chain, with_chances
 from processor.datasets.draws import draw
 from processor.datasets.split import EMBARGO, split
 from processor.datasets.weights import weight
+from processor.loops import DatasetConfig
 
 KEPT = "kept"
 NUMERIC, CATEGORICAL = "num.", "str."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from processor.config import EvaluationConfig, LoopConfig
 from processor.evaluate.paired import PairedCounts
+from processor.loops import EvaluationConfig, LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 
 PROMOTE = "PROMOTE"  # better, and nowhere worse by more than is allowed

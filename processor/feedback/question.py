@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from processor.checked import checked
-from processor.config import LoopConfig, OutcomeConfig
 from processor.errors import ConfigError
 from processor.feedback import credit as credit_rules
 from processor.feedback import signals
@@ -15,6 +14,7 @@ from processor.feedback.levels import Level, level_of
 from processor.feedback.rule import RETRACT, Rule
 from processor.feedback.signals.base import LABEL, NUMBER, Said, Signal
 from processor.feedback.terms import Terms, Value
+from processor.loops import LoopConfig, OutcomeConfig
 from processor.plugins import Registry
 
 SIGNALS: Registry[Signal] = Registry(signals, "signal")

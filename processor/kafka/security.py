@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from processor.config import KafkaConfig, revealed
+from processor.config import KafkaConfig
 from processor.errors import ConfigError
+from processor.sections import revealed
 
 _SAME_IN_JAVA = {
     "security.protocol",

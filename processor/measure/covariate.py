@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measure import drift
 from processor.measure.drift.base import DriftScore, DriftTest
 from processor.measure.intervals import benjamini_hochberg

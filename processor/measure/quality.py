@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measure.intervals import normal_mean, wilson
 from processor.measurements import INSUFFICIENT, Measurement
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.report import account, summary
 from processor.report.loop import section
 from processor.report.rows import Row, Rows, ordered, pick, where

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measurements import OVERALL
 from processor.report.rows import Row, Rows, ordered, pick, plain, where
 

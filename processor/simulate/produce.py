@@ -18,9 +18,10 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from processor.avro.contracts import contract
-from processor.config import KafkaConfig, RegistryConfig, Topics, revealed
+from processor.config import KafkaConfig, RegistryConfig, Topics
 from processor.errors import Unavailable
 from processor.kafka.security import native
+from processor.sections import revealed
 from processor.simulate.ledger import Ledger
 from processor.simulate.message import Message as Said
 from processor.simulate.poison import spoil

@@ -11,10 +11,11 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from processor.config import KafkaConfig, RegistryConfig, Topics, revealed
+from processor.config import KafkaConfig, RegistryConfig, Topics
 from processor.errors import Unavailable
 from processor.kafka.offsets import END_OF_PARTITION, TO_THE_END
 from processor.kafka.security import native
+from processor.sections import revealed
 from processor.simulate.ledger import Ledger
 from processor.simulate.message import Message as Said
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.config import LoopConfig
 from processor.datasets import supervised
 from processor.datasets.chain import counted
 from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import latest
+from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, watermarks
 from processor.stages.sources import inferences, ledger
@@ -33,8 +35,8 @@ class Parent:
 class Choice:
     """The decided outcomes of one dataset, and their counts.
 
-    `candidates` are cached until `release`; `dropped` counts by reason; `effective` is by split
-    and for all, empty where nothing was kept.
+    `candidates` are cached until `release`; `labels` counts what is kept, by label, and `dropped`
+    what is not, by reason; `effective` is by split and for all, empty where nothing was kept.
     """
 
     loop: LoopConfig
@@ -42,9 +44,14 @@ class Choice:
     parent: Parent
     candidates: DataFrame
     decided: DataFrame
-    kept: int
-    dropped: dict[str, int]
-    effective: dict[str, float]
+    labels: Mapping[str, int]
+    dropped: Mapping[str, int]
+    effective: Mapping[str, float]
+
+    @property
+    def kept(self) -> int:
+        """How many rows the version has."""
+        return sum(self.labels.values())
 
     @property
     def chosen(self) -> DataFrame:
@@ -93,19 +100,19 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     ).persist()
     open_to_choice = found.where(F.col("refusal").isNull())
     decided = supervised.decide(found, recipe.chain.allot(counted(open_to_choice)))
-    counts = decided.groupBy("reason", "split").agg(
+    counts = decided.groupBy("reason", "split", "label").agg(
         F.count(F.lit(1)).alias("n"), F.max("weight").alias("largest")
     )
-    kept, dropped, largest = 0, dict[str, int](), dict[str, float]()
+    labels, dropped, largest = Counter[str](), Counter[str](), dict[str, float]()
     for row in counts.collect():
         if row["reason"] == supervised.KEPT:
-            kept += row["n"]
-            largest[row["split"]] = row["largest"]
+            labels[row["label"]] += row["n"]
+            largest[row["split"]] = max(largest.get(row["split"], 0.0), row["largest"])
         else:
-            dropped[row["reason"]] = dropped.get(row["reason"], 0) + row["n"]
+            dropped[row["reason"]] += row["n"]
     chosen = decided.where(F.col("reason") == supervised.KEPT)
     effective = effective_rows(chosen, largest)
-    return Choice(loop, recipe, parent, found, decided, kept, dropped, effective)
+    return Choice(loop, recipe, parent, found, decided, labels, dropped, effective)
 
 
 def _parent(context: Context, batch: Batch, dataset: str) -> Parent:

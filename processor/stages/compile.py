@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from processor.batches import Batch
-from processor.config import LoopConfig
 from processor.feedback import outcomes
 from processor.feedback.question import Question, question_of, questions
 from processor.feedback.rule import Rule
+from processor.loops import LoopConfig
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.breaker import refuse_defects
 from processor.stages.quiet import quiet

@@ -10,7 +10,6 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from processor.config import DatasetConfig
 from processor.datasets import content, leakage
 from processor.datasets.formats.base import Format
 from processor.datasets.manifest import File
@@ -18,6 +17,7 @@ from processor.datasets.split import SPLITS, TRAIN
 from processor.datasets.store import Store
 from processor.datasets.supervised import CATEGORICAL, NUMERIC
 from processor.errors import DataRefused
+from processor.loops import DatasetConfig
 
 ROWS_PER_FILE = 500_000
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from processor.batches import Batch
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measurements import Measurement
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.tables import DATASETS, DECISIONS, MEASUREMENTS, PROOFS, TYPED

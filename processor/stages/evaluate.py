@@ -8,11 +8,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.config import LoopConfig
 from processor.evaluate.paired import PairedCounts
 from processor.evaluate.verdict import verdict
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import latest
+from processor.loops import LoopConfig
 from processor.measure.counts import slices
 from processor.measurements import Measurement
 from processor.stages.base import Context, Stage, Writes

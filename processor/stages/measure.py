@@ -10,16 +10,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.config import LoopConfig, parse_duration
 from processor.errors import ConfigError
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import KNOWN, latest, standing
+from processor.loops import LoopConfig
 from processor.measure import counts
 from processor.measure.counts import Window
 from processor.measure.covariate import covariate_drift
 from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, profile_of
 from processor.measure.quality import QualityCounts, quality
 from processor.measurements import OVERALL, Measurement
+from processor.sections import parse_duration
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
 from processor.stages.quiet import quiet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from processor.batches import Batch
-from processor.config import LoopConfig, OutcomeConfig
+from processor.loops import LoopConfig, OutcomeConfig
 from processor.stages.base import Context, watermarks
 from processor.tables import TYPED
 

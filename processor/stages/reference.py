@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from processor.config import LoopConfig
 from processor.errors import ConfigError
+from processor.loops import LoopConfig
 
 _NOT_FEATURES = {"pred_label", "pred_score", "label"}
 

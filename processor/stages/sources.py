@@ -6,9 +6,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.config import LoopConfig
 from processor.feedback import attribution
 from processor.feedback.question import Question, question_of
+from processor.loops import LoopConfig
 from processor.stages.base import Context
 from processor.tables import COORDINATES, OUTCOMES, TYPED
 

@@ -11,13 +11,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.config import Config, LoopConfig
+from processor.config import Config
 from processor.datasets import formats, sampling, supervised
 from processor.datasets.chain import chain
 from processor.datasets.formats.base import Format
 from processor.datasets.manifest import File, content_sha256, index, splits, text
 from processor.datasets.sampling.base import Policy
 from processor.datasets.store import Store
+from processor.loops import LoopConfig
 from processor.plugins import Registry
 from processor.stages.base import Context, Writes, ranges_of
 from processor.stages.choices import Choice, choose
@@ -119,12 +120,11 @@ def _version(context: Context, batch: Batch, source: Source, choice: Choice) -> 
 def _published(context: Context, batch: Batch, version: Version) -> dict[str, Any]:
     """Writes the files of a version; returns its row of `datasets`."""
     source, choice, laid = version
-    config, kept, chosen = source.recipe.config, choice.kept, choice.chosen
+    config, kept = source.recipe.config, choice.kept
     context.say(f"writing {config.name} {version_name(batch)}: {kept:,} rows")
     store = Store(context.warehouse.uri(FOLDER, config.name, version_name(batch)))
     written = write(laid, store, source.formats)
     files, schema_json = written.files, laid.schema_json
-    balance = chosen.groupBy("label").count().collect()
     row = {
         "batch_id": batch.id,
         "loop": source.loop.loop,
@@ -141,7 +141,7 @@ def _published(context: Context, batch: Batch, version: Version) -> dict[str, An
         "splits": _split_totals(files, source.formats[0]),
         "dropped": sorted(choice.dropped.items()),
         "quality": [
-            *((f"share.{b['label']}", b["count"] / kept) for b in balance),
+            *((f"share.{label}", n / kept) for label, n in sorted(choice.labels.items())),
             *((f"effective_rows.{name}", n) for name, n in sorted(choice.effective.items())),
         ],
         "seed": config.seed,

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from processor.checked import checked
-from processor.config import LoopConfig
 from processor.errors import ConfigError
+from processor.loops import LoopConfig
 from processor.plugins import Registry
 from processor.triggers import rules as folder
 from processor.triggers.facts import Facts

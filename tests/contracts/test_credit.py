@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processor.config import Section
 from processor.feedback import Served
 from processor.feedback.answer import divide
 from processor.feedback.credit.base import CreditRule
 from processor.feedback.levels import level_of
 from processor.feedback.question import CREDIT_RULES, SIGNALS, Credit, Question
 from processor.feedback.rule import Rule
+from processor.sections import Section
 
 T0 = datetime(2024, 3, 1, tzinfo=UTC)
 WINDOW = timedelta(days=3650)

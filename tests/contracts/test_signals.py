@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from processor.config import LoopConfig
 from processor.feedback import question_of, read
 from processor.feedback.plain import Plain
 from processor.feedback.question import SIGNALS
 from processor.feedback.signals.base import LABEL, NUMBER, Signal
+from processor.loops import LoopConfig
 from tests.answers import METRIC, RECORDS, Event, event, fields, symbols
 
 EVENTS = 300
@@ -127,7 +127,7 @@ def test_a_number_becomes_a_label_by_its_threshold(signal: Signal) -> None:
 WITHOUT_SPARK = """
 import sys
 sys.modules["pyspark"] = sys.modules["py4j"] = None
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.feedback import known, question_of, read, served
 from processor.feedback.question import CREDIT_RULES, SIGNALS
 assert list(SIGNALS) and list(CREDIT_RULES)

@@ -15,10 +15,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from processor.config import DatasetConfig
 from processor.datasets import sampling, supervised
 from processor.datasets.chain import Chain, chain
 from processor.datasets.sampling.base import Policy
+from processor.loops import DatasetConfig
 from processor.plugins import Registry
 
 Row = dict[str, Any]

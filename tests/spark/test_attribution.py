@@ -15,11 +15,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from processor.config import LoopConfig
 from processor.feedback import Answer, Question, attribution, known, question_of, read, served
 from processor.feedback.outcomes import PLACE, SERVED, Now, changes
 from processor.feedback.question import CREDIT_RULES, SIGNALS
 from processor.feedback.signals.base import NUMBER
+from processor.loops import LoopConfig
 from processor.tables import struct
 from tests.answers import METRIC, RECORDS, T0, Event, event, fields, framed
 

@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from processor.batches import Batch
-from processor.config import Config, LoopConfig, load
+from processor.config import Config, load
+from processor.loops import LoopConfig
 from processor.stages import compile as stage
 from processor.stages.base import Context
 from processor.tables import DATASET_ROWS, OUTCOMES, PROOFS, TYPED, Table

@@ -8,13 +8,13 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from processor.config import DatasetConfig, LeakageConfig
 from processor.datasets import content, formats
 from processor.datasets.formats.base import Format
 from processor.datasets.manifest import NO_SPLIT, index, splits
 from processor.datasets.split import SPLITS
 from processor.datasets.store import Store
 from processor.errors import DataRefused
+from processor.loops import DatasetConfig, LeakageConfig
 from processor.plugins import Registry
 from processor.stages.dataset_files import lay, write
 from tests.spark import every_type

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from processor.config import DatasetConfig, SplitConfig
 from processor.datasets import formats, sampling, supervised
 from processor.datasets.chain import chain, counted
 from processor.datasets.draws import draw_one
@@ -22,6 +21,7 @@ from processor.datasets.manifest import MANIFEST
 from processor.datasets.sampling.base import Policy
 from processor.datasets.split import SPLITS, group
 from processor.datasets.store import Store
+from processor.loops import DatasetConfig, SplitConfig
 from processor.plugins import Registry
 from processor.tables import ORIGIN
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from processor.config import DatasetConfig
 from processor.datasets import formats
 from processor.datasets.formats.base import Format
 from processor.datasets.manifest import text
 from processor.datasets.split import SPLITS
 from processor.datasets.store import Store
+from processor.loops import DatasetConfig
 from processor.plugins import Registry
 from processor.stages.dataset_files import lay, write
 

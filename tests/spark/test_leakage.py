@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from processor.config import LeakageConfig
 from processor.datasets import leakage
 from processor.datasets.split import SPLITS
+from processor.loops import LeakageConfig
 
 Row = dict[str, Any]
 SCHEMA = pa.schema(

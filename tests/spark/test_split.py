@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from processor.config import SplitConfig
 from processor.datasets.draws import draw_one
 from processor.datasets.split import SPLITS, group, split
+from processor.loops import SplitConfig
 
 SCHEMA = pa.schema(
     {

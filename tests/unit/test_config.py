@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from processor.checked import section_of
-from processor.config import Config, Secret, load, parse_duration, revealed
+from processor.config import Config, load
 from processor.errors import ConfigError
 from processor.layers import read
 from processor.resources import resource
+from processor.sections import Secret, parse_duration, revealed
 
 LOOP = """
 loop: {name}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, false_discovery_control, ks_2samp, kstwobign
 from scipy.stats.contingency import association
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measure import covariate
 from processor.measure.covariate import DRIFT, DRIFT_Q, MIN_ROWS, STABLE, covariate_drift
 from processor.measure.drift import chi2, ks, psi

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from processor.config import LoopConfig
 from processor.errors import ConfigError
 from processor.feedback import Outcome, Question, attribute, known, questions, read, served
 from processor.feedback.plain import number_text
+from processor.loops import LoopConfig
 
 T0 = datetime(2024, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_sc
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measure.counts import Window
 from processor.measure.quality import QualityCounts, quality
 from processor.measurements import INSUFFICIENT, Measurement

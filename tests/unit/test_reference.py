@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from processor.config import LoopConfig
 from processor.errors import ConfigError
+from processor.loops import LoopConfig
 from processor.stages.reference import reference
 
 ROWS = {

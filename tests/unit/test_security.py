@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from processor.config import KafkaConfig, Secret
+from processor.config import KafkaConfig
 from processor.errors import ConfigError
 from processor.kafka.security import java, native
+from processor.sections import Secret
 
 Value = str | float | bool | Secret
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from processor.config import parse_duration
 from processor.resources import resource
+from processor.sections import parse_duration
 from processor.simulate import answers
 from processor.simulate.answers import DAY, WINDOW, Answers, draw
 

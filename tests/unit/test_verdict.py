@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.config import LoopConfig
 from processor.evaluate.paired import PairedCounts
 from processor.evaluate.verdict import DIFFERENCE, HOLD, PROMOTE, REJECT, VERDICT, verdict
+from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, Measurement
 
 GATES = {"min_pairs": 1000, "margin": 0.02, "slice_margin": 0.05}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.config import Section
 from processor.datasets.sampling.base import Policy
+from processor.sections import Section
 
 
 class Params(Section):

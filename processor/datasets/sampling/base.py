@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.config import Section
+from processor.sections import Section
 
 READ = "read"
 """The column, a struct, that holds what policies read of an inference."""

@@ -8,9 +8,9 @@ from pydantic import Field
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.config import Section
 from processor.datasets.sampling.base import Policy, read
 from processor.datasets.scores import in_proportion, step
+from processor.sections import Section
 
 
 class Params(Section):

@@ -9,9 +9,9 @@ from pydantic import Field
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.config import Duration, Section
 from processor.datasets.sampling.base import Policy, read
 from processor.datasets.scores import in_proportion, step
+from processor.sections import Duration, Section
 
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -11,10 +11,10 @@ from pydantic import Field, field_validator
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.config import Section
 from processor.datasets.allotment import fill, neyman
 from processor.datasets.sampling.base import Policy, read
 from processor.plugins import nearest
+from processor.sections import Section
 
 LABEL, FEATURE = "label", "str."
 COLUMNS = (

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.config import Section
 from processor.datasets.sampling.base import Policy
+from processor.sections import Section
 
 
 class Params(Section):

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from processor.config import Duration, Section
 from processor.feedback.credit.base import BEHIND, CreditRule
 from processor.feedback.terms import Terms, Value
+from processor.sections import Duration, Section
 
 HALF = 0.5
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from processor.config import Duration, Section
+from processor.sections import Duration, Section
 from processor.triggers.facts import Facts
 
 COOLDOWN = timedelta(days=7)  # after a trigger, where the rule does not say

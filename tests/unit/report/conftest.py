@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measurements import Measurement
 from processor.report.document import document
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.report.document import document
 from processor.report.page import page
 

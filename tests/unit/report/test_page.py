@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any, cast
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.report.document import document
 from processor.report.page import page
 

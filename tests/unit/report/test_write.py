@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from processor.config import LoopConfig
 from processor.errors import Unavailable
+from processor.loops import LoopConfig
 from processor.report.document import document
 from processor.report.page import page
 from processor.report.write import write

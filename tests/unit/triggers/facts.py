@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from processor.config import LoopConfig
+from processor.loops import LoopConfig
 from processor.measurements import Measurement
 from processor.triggers.facts import Facts, PastDecision
 from processor.triggers.machine import Decision, decide_all, rules_of

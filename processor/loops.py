@@ -1,0 +1,163 @@
+"""The loop files: what a model's answers mean, and what follows from them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from processor.checked import checked
+from processor.errors import ConfigError
+from processor.layers import read
+from processor.sections import Duration, Section, Share, Time
+
+
+class OutcomeConfig(Section):
+    """What makes an inference known.
+
+    `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
+    it is divided among those that share it, `threshold` from which number on it is positive.
+    """
+
+    metric: str
+    source: Literal["ground_truth", "feedback"] | None = Field(default=None, alias="from")
+    signal: str | None = None
+    level: str = "inference"
+    credit: dict[str, Any] | None = None
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    window: Duration
+    grace: Duration = timedelta(0)
+    default: Literal["negative"] | None = None
+    positive: str = "true"
+    negative: str = "false"
+
+
+class ReferenceConfig(Section):
+    """The baseline's own history: a Parquet file of labelled predictions.
+
+    Columns: the features by name, `pred_label`, `pred_score` (of the positive label), `label`,
+    and the loop's slices.
+    """
+
+    model_version: str
+    path: Path
+
+
+class SplitConfig(Section):
+    """How rows are divided: by what belongs together, in shares, or by when they were served.
+
+    `by` is `subject`, `session`, `tag.<name>`, `feature.<name>` or `time`. By time, a row is in the
+    split whose start it has passed; those within `embargo` before a start are left out.
+    """
+
+    by: str = Field(default="subject", pattern=r"^(subject|session|time|(tag|feature)\..+)$")
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    test: float = Field(default=0.1, ge=0, lt=1)
+    validation_from: Time | None = None
+    test_from: Time | None = None
+    embargo: Duration = timedelta(0)
+
+    @model_validator(mode="after")
+    def _either_shares_or_times(self) -> Self:
+        shares, times = {"validation", "test"}, {"validation_from", "test_from", "embargo"}
+        if wrong := sorted(self.model_fields_set & (shares if self.by == "time" else times)):
+            raise ValueError(f"a split by {self.by} has no {wrong[0]}")
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test leave nothing to train on")
+        if self.by == "time" and self.test_from is None:
+            raise ValueError("a split by time needs test_from")
+        begin, end = self.validation_from, self.test_from
+        if begin is not None and end is not None and begin >= end - self.embargo:
+            raise ValueError("validation_from is not before test_from less the embargo")
+        return self
+
+
+class LeakageConfig(Section):
+    """What held-out rows may have in common with rows of an earlier split.
+
+    `limits` are shares of the held-out rows; more refuse the version. `text` names the columns
+    whose near-duplicates are looked for: those of at least `similarity` (Jaccard, of shingles).
+    """
+
+    limits: dict[Literal["subject", "exact", "near"], Share] = Field(default={})
+    text: tuple[str, ...] = ()
+    similarity: float = Field(default=0.8, ge=0.7, le=1)
+
+    @model_validator(mode="after")
+    def _near_needs_text(self) -> Self:
+        if "near" in self.limits and not self.text:
+            raise ValueError("limits.near needs the names of columns in text")
+        return self
+
+
+class DatasetConfig(Section):
+    """One recipe: which rows become a dataset version, and in which formats."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    kind: Literal["supervised"] = "supervised"
+    mode: Literal["incremental"] = "incremental"
+    sampling: dict[str, Any] = Field(default={"policy": "all"})
+    split: SplitConfig = SplitConfig()
+    leakage: LeakageConfig = LeakageConfig()
+    formats: tuple[str, ...] = ("parquet",)
+    seed: int = 0
+
+
+class EvaluationConfig(Section):
+    """The gates that a candidate has to pass; without them no verdict but INSUFFICIENT."""
+
+    min_pairs: int = Field(default=1000, gt=0)
+    margin: float = Field(gt=0)
+    slice_margin: float = Field(gt=0)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+
+
+class LoopConfig(Section):
+    """One feedback loop: one model, what its answers mean, and what follows from them.
+
+    Datasets and measurements follow `outcome`; `outcomes` are further metrics in the ledger.
+    """
+
+    loop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    model: str
+    task: Literal["classification"] = "classification"
+    outcome: OutcomeConfig
+    outcomes: tuple[OutcomeConfig, ...] = ()
+    reference: ReferenceConfig | None = None
+    slices: tuple[str, ...] = ()
+    min_slice_rows: int = Field(default=30, gt=0)
+    windows: tuple[str, ...] = ("batch",)
+    datasets: tuple[DatasetConfig, ...] = ()
+    evaluation: EvaluationConfig | None = None
+    rules: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _embargoes_cover_the_window(self) -> Self:
+        for dataset in self.datasets:
+            split = dataset.split
+            if split.by == "time" and split.embargo < self.outcome.window:
+                raise ValueError(
+                    f"the dataset {dataset.name}: split.embargo ({split.embargo}) is shorter than "
+                    f"outcome.window ({self.outcome.window}): outcomes of one split would become "
+                    f"known within the next"
+                )
+        return self
+
+
+def loops_in(folder: Path) -> dict[str, LoopConfig]:
+    """The loops of a folder, by name; raises ConfigError that names the file and the key."""
+    found: dict[str, LoopConfig] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        raw = read(path)
+        if isinstance(raw.get("reference"), dict) and isinstance(raw["reference"].get("path"), str):
+            anchored = str(path.parent / raw["reference"]["path"])
+            raw["reference"] = {**raw["reference"], "path": anchored}
+        loop = checked(LoopConfig, raw, str(path))
+        if loop.loop in found:
+            raise ConfigError(f"{path}: the loop {loop.loop!r} is there twice", remedy="rename one")
+        found[loop.loop] = loop
+    if not found:
+        raise ConfigError(f"no loop in {folder}", remedy="write one loop file, or set `loops`")
+    return found

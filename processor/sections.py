@@ -1,0 +1,83 @@
+"""What the sections of a configuration are made of: strict models, spans, shares and secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from processor.errors import ConfigError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info", re.IGNORECASE)
+
+
+def parse_duration(raw: object) -> object:
+    """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left to pydantic."""
+    if isinstance(raw, str) and (found := re.fullmatch(r"(\d+)\s*([smhdw])", raw.strip())):
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return raw
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+def _utc(raw: datetime) -> datetime:
+    return raw if raw.tzinfo else raw.replace(tzinfo=UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_utc)]
+"""A point in time; UTC where no zone is named."""
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: never changed, and never with a key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Secret(Section):
+    """A value kept outside the configuration: in an environment variable or in a file."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    def reveal(self) -> str:
+        """The value itself; raises ConfigError when the variable or the file is not there."""
+        if self.env is not None and self.env in os.environ:
+            return os.environ[self.env]
+        if self.file is not None and self.file.is_file():
+            return self.file.read_text(encoding="utf-8").strip()
+        raise ConfigError(f"no secret at {self}", remedy="set the variable or write the file")
+
+
+def _no_plain_secrets(properties: dict[str, Any]) -> dict[str, Any]:
+    for key, value in properties.items():
+        if _SECRET_KEYS.search(key) and isinstance(value, str):
+            raise ValueError(f"{key} holds a secret: write {{env: NAME}} or {{file: PATH}}")
+    return properties
+
+
+Properties = Annotated[
+    dict[str, str | int | float | bool | Secret], BeforeValidator(_no_plain_secrets)
+]
+
+
+def revealed(properties: Mapping[str, str | float | bool | Secret]) -> dict[str, str]:
+    """Client properties as text, secrets put in; to be passed on and never stored."""
+    return {
+        key: value.reveal() if isinstance(value, Secret) else _plain(value)
+        for key, value in properties.items()
+    }
+
+
+def _plain(value: str | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
