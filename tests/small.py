@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+FOR_MINUTES = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+"""A JVM for minutes: one compiler, with as much room for code as two would have, else it stops."""
+
 SMALL = {
     "spark.master": "local[2]",
     "spark.sql.shuffle.partitions": "1",
@@ -11,8 +14,7 @@ SMALL = {
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "2g",
-    # One compiler is enough for minutes; with half its room for code it stops, and all crawls.
-    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
+    "spark.driver.defaultJavaOptions": FOR_MINUTES,
     # Few rows are read sooner than code for them is made; tests/e2e/test_cluster.py makes it.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

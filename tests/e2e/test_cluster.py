@@ -22,14 +22,14 @@ from processor.local.places import cache_dir
 from processor.local.service import Service, free_port, start, wait_for
 from tests.e2e.sameness import same
 from tests.e2e.world import ROOT, Site, World
+from tests.small import FOR_MINUTES
 
 LIMIT = 300.0  # seconds
 SPARK = Path(pyspark.__file__).parent
-ROOM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"  # as in tests.small
 SMALL = {
     "spark.executor.memory": "1g",
-    "spark.driver.defaultJavaOptions": ROOM,
-    "spark.executor.defaultJavaOptions": ROOM,
+    "spark.driver.defaultJavaOptions": FOR_MINUTES,
+    "spark.executor.defaultJavaOptions": FOR_MINUTES,
     "spark.ui.enabled": "false",
     "spark.locality.wait": "0",
     "spark.sql.shuffle.partitions": "1",

@@ -20,7 +20,7 @@ from tests.e2e.tables import TYPED, arrow
 from tests.e2e.world import Site, World
 from tests.kafka.capture import consumed
 
-KILLS = int(os.environ.get("BFP_SOAK_KILLS", "5"))
+KILLS = int(os.environ.get("BFP_SOAK_KILLS", "3"))
 MOST_RUNS = 5  # after the last kill: what was begun, and what has come since
 SEED = 20_261_124
 Place = tuple[str, int, int]
