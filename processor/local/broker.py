@@ -8,7 +8,7 @@ from pathlib import Path
 
 from processor.errors import Unavailable
 from processor.local.jars import ensure
-from processor.local.java import java
+from processor.local.java import SMALL_JVM, java
 from processor.local.service import Service, answers, free_port, remembered, start, wait_ready
 
 CLUSTER_ID = "bfpLocalBrokerAAAAAAAA"  # 22 characters of base64
@@ -39,7 +39,7 @@ def start_broker(folder: Path, cache: Path, say: Callable[[str], None], *, owned
         [
             java(),
             f"-Xmx{HEAP}",
-            "-XX:-UsePerfData",
+            *SMALL_JVM,
             logs,
             "-cp",
             classpath,

@@ -11,6 +11,9 @@ from pathlib import Path
 from processor.errors import ConfigError
 
 SUPPORTED = (17, 21)  # Spark 4 runs on these
+SMALL_JVM = ("-XX:-UsePerfData", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Options of services that serve one machine: they start sooner, and leave it its processors."""
+
 _VERSION = re.compile(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)')
 _REMEDY = "install OpenJDK 17 and put it on PATH, or set JAVA_HOME to it"
 

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from processor.errors import Unavailable
 from processor.local.jars import ensure
-from processor.local.java import java
+from processor.local.java import SMALL_JVM, java
 from processor.local.service import Service, free_port, remembered, start, wait_ready
 
 API = "/apis/ccompat/v7"  # the Confluent API, below the registry's root
@@ -48,7 +48,7 @@ def start_registry(
     service = start(
         folder,
         [
-            *(java(), f"-Xmx{HEAP}", "-XX:-UsePerfData"),
+            *(java(), f"-Xmx{HEAP}", *SMALL_JVM),
             *(f"-D{key}={value}" for key, value in settings.items()),
             *("-jar", runner),
         ],
