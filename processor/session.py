@@ -46,6 +46,8 @@ FAST = {
 
 LOCAL = {
     "spark.driver.memory": "3g",
+    # Nobody waits for a batch's next millisecond, and a few cores have better to do.
+    "spark.driver.defaultJavaOptions": "-XX:+UseParallelGC",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "8",
