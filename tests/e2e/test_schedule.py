@@ -31,8 +31,6 @@ SUNDAY = datetime(2016, 12, 25, tzinfo=UTC)
 BOUNDARIES = [SUNDAY + timedelta(days=1, weeks=n) for n in range(3)]
 """Mondays at midnight: all but one week of the year, that week, and one in which nothing came."""
 EARLY, LAST = BOUNDARIES[0], BOUNDARIES[-1]
-TO_OUTCOMES = STAGES[:3]
-assert TO_OUTCOMES[-1].name == "compile"
 FOLLOWS = ("outcomes", "datasets", "dataset_rows", "profiles", "measurements", "decisions")
 
 Spark = Callable[[], SparkSession]
@@ -132,7 +130,7 @@ def test_a_divided_backlog_ends_as_one_taken_whole(
     total = sum(row["end_offset"] - row["start_offset"] for row in whole)
     divided = world.site("divided")
     config = weekly(divided, max_rows=total // 2 + 1)
-    first = take(config, spark_of, quietly, Request(EARLY), TO_OUTCOMES)
+    first = take(config, spark_of, quietly, Request(EARLY))
     assert first is not None
     assert first.partial
     warehouse = Warehouse(config.warehouse)
