@@ -7,14 +7,19 @@ import json
 FOR_MINUTES = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 """A JVM for minutes: one compiler, with as much room for code as two would have, else it stops."""
 
-SMALL = {
-    "spark.master": "local[2]",
+LITTLE = {
+    "spark.driver.defaultJavaOptions": FOR_MINUTES,
     "spark.sql.shuffle.partitions": "1",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.enabled": "false",
+}
+"""What anybody sets for little data, on one machine or many; nothing of it matters to results."""
+
+SMALL = {
+    **LITTLE,
+    "spark.master": "local[2]",
     "spark.driver.memory": "2g",
-    "spark.driver.defaultJavaOptions": FOR_MINUTES,
     # Few rows are read sooner than code for them is made; tests/e2e/test_cluster.py makes it.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, Resou
 from processor.batches import Bounds, Partition
 from processor.config import KafkaConfig
 from processor.errors import Unavailable
+from processor.kafka.patience import asked
 from processor.kafka.security import native
 from processor.retention import TopicSettings
 
@@ -40,7 +40,6 @@ _LEADERLESS = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,  # a topic just made, which this broker has not heard of
 )
 """A partition that has no leader yet, or another one by now: it is asked again."""
-_ASK_AGAIN_SECONDS = 0.1
 _OUTSIDE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001  # its only name
 
 
@@ -95,11 +94,11 @@ class Broker:
 
     def settings(self, topics: Iterable[str]) -> dict[str, TopicSettings]:
         """What the topics' configurations say of times and of retention; all of them exist."""
-        asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
-        if not asked:
+        wanted = [ConfigResource(ResourceType.TOPIC, topic) for topic in sorted(topics)]
+        if not wanted:
             return {}
         answers = self._ask(
-            lambda: self._admin.describe_configs(asked, request_timeout=self._seconds)
+            lambda: self._admin.describe_configs(wanted, request_timeout=self._seconds)
         )
         return {each.name: _settings(self._answer(found)) for each, found in answers.items()}
 
@@ -128,39 +127,30 @@ class Broker:
     def _offsets(
         self, partitions: Iterable[Partition], spec: OffsetSpec, isolation: IsolationLevel
     ) -> dict[Partition, int]:
-        """The offset of each partition; one without a leader is asked again until the timeout."""
-        left, found = set(partitions), dict[Partition, int]()
-        deadline = time.monotonic() + self._seconds
-        while left:
-            found |= self._led(left, spec, isolation, wait=time.monotonic() < deadline)
-            left -= found.keys()
-            if left:
-                time.sleep(_ASK_AGAIN_SECONDS)
-        return found
-
-    def _led(
-        self,
-        partitions: Iterable[Partition],
-        spec: OffsetSpec,
-        level: IsolationLevel,
-        *,
-        wait: bool,
-    ) -> dict[Partition, int]:
-        """The offset of each partition; one without a leader is left out if we may `wait`."""
-        asked = {TopicPartition(p.topic, p.partition): spec for p in partitions}
-        answers = self._ask(
-            lambda: self._admin.list_offsets(
-                asked, isolation_level=level, request_timeout=self._seconds
-            )
+        """The offset of each partition; asked again while one of them has no leader."""
+        wanted = {TopicPartition(p.topic, p.partition): spec for p in partitions}
+        if not wanted:
+            return {}
+        answers = asked(
+            lambda: self._ask(
+                lambda: self._admin.list_offsets(
+                    wanted, isolation_level=isolation, request_timeout=self._seconds
+                )
+            ),
+            lambda told: any(self._leaderless(future) for future in told.values()),
+            self.config.timeout,
         )
-        found = {}
-        for key, future in answers.items():
-            try:
-                found[Partition(key.topic, key.partition)] = self._outcome(future).offset
-            except KafkaException as error:
-                if not (wait and error.args[0].code() in _LEADERLESS):
-                    raise self._silent(error.args[0].str()) from error
-        return found
+        return {
+            Partition(key.topic, key.partition): self._answer(future).offset
+            for key, future in answers.items()
+        }
+
+    def _leaderless(self, future: Future[Any]) -> bool:
+        try:
+            self._outcome(future)
+        except KafkaException as error:
+            return error.args[0].code() in _LEADERLESS
+        return False
 
     def _config_of(self, topic: str) -> Mapping[str, Any]:
         resource = ConfigResource(ResourceType.TOPIC, topic)

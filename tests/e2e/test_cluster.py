@@ -22,21 +22,16 @@ from processor.local.places import cache_dir
 from processor.local.service import Service, free_port, start, wait_for
 from tests.e2e.sameness import same
 from tests.e2e.world import ROOT, Site, World
-from tests.small import FOR_MINUTES
+from tests.small import FOR_MINUTES, LITTLE
 
 LIMIT = 300.0  # seconds
 SPARK = Path(pyspark.__file__).parent
 SMALL = {
+    **LITTLE,
     "spark.executor.memory": "1g",
-    "spark.driver.defaultJavaOptions": FOR_MINUTES,
     "spark.executor.defaultJavaOptions": FOR_MINUTES,
-    "spark.ui.enabled": "false",
     "spark.locality.wait": "0",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.databricks.delta.snapshotPartitions": "1",
 }
-"""What anybody sets for a small world; nothing of it matters to the result."""
 QUIET = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1"}
 
 

@@ -107,9 +107,7 @@ class World:
 
     def read(self, topic: str) -> list[dict[str, Any]]:
         """Every event on the topic, decoded with the schema that its producer registered."""
-        decode = AvroDeserializer(SchemaRegistryClient({"url": self.stack.registry_url}))
+        decode: Any = AvroDeserializer(SchemaRegistryClient({"url": self.stack.registry_url}))
         context = SerializationContext(topic, MessageField.VALUE)
-        read: Any = decode
-        return [
-            read(message.value(), context) for message in whole(self.stack.bootstrap_servers, topic)
-        ]
+        found = whole(self.stack.bootstrap_servers, topic)
+        return [decode(message.value(), context) for message in found]

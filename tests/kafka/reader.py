@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import uuid
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from processor.kafka.offsets import END_OF_PARTITION, TO_THE_END
 
 SECONDS = 30.0  # that the broker may be silent
 
 
-def plain(servers: str, group: str | None = None) -> Consumer:
+def plain(servers: str) -> Consumer:
     """It says where a partition ends, and the broker does not wait for more to come."""
     return Consumer(
         {
             "bootstrap.servers": servers,
-            "group.id": group or uuid.uuid4().hex,
+            "group.id": uuid.uuid4().hex,
             "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 10,
+            **TO_THE_END,
             "isolation.level": "read_committed",
         }
     )
@@ -35,7 +36,7 @@ def messages(servers: str, *places: TopicPartition) -> list[Message]:
         if (error := message.error()) is None:
             found.append(message)
             continue
-        assert error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its only name
+        assert error.code() == END_OF_PARTITION
         left.discard((message.topic() or "", message.partition() or 0))
     consumer.close()
     return found

@@ -21,7 +21,6 @@ from processor.kafka.producer import Encode, Outgoing, Publisher, Receipt
 from processor.local.stack import Stack
 from tests.kafka.reader import whole
 
-LIMIT = 20.0  # seconds
 WHEN = datetime(2016, 1, 2, 3, 4, 5, tzinfo=UTC)
 RECORD = "ModelLifecycle"
 NOBODY = "127.0.0.1:1"  # a port at which nobody listens
