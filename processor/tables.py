@@ -168,6 +168,7 @@ PROOFS = Table(
         compacted=_LONG,
         lost=_LONG,
         digest=_TEXT,
+        schema_refs=T.ArrayType(_TEXT),
         watermark=_TIME,
     ),
     ("batch_id", "topic", "partition"),

@@ -8,9 +8,11 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from processor.avro.decode import framed
+from processor.avro.framing import SchemaRef
 from processor.batches import Batch, Partition, Proof, Range, left_of
 from processor.kafka.offsets import Broker
 from processor.kafka.source import COMMITTED, UNCOMMITTED, read
@@ -19,14 +21,16 @@ from processor.tables import COORDINATES, LOG
 
 
 class Landed(NamedTuple):
-    """What the log holds of one range."""
+    """What the log holds of one range; `refs` are the writer schemas that its records name."""
 
     rows: int
     digest: str
     latest: datetime | None = None
+    refs: frozenset[SchemaRef] = frozenset()
 
 
 NOTHING = Landed(0, "0")
+ANY_SIZE = (1 << 31) - 1  # bytes: limits may change before the batch is decoded
 LOW_HALF = (1 << 32) - 1  # the lower bits of a hash
 
 
@@ -66,13 +70,30 @@ def summed(hashed: Column) -> Column:
     return (whole + F.sum(low)).cast("decimal(38,0)").cast("string")
 
 
-def landed(log: DataFrame, not_later_than: datetime, *by: str) -> DataFrame:
-    """What a log holds by topic, partition and `by`; `latest` ignores stamps beyond a limit."""
+def landed(log: DataFrame, not_later_than: datetime) -> dict[Partition, Landed]:
+    """What a log holds by partition, in one pass; `latest` ignores stamps beyond a limit."""
     believable = F.when(F.col("timestamp") <= F.lit(not_later_than), F.col("timestamp"))
-    return log.groupBy(*by, "topic", "partition").agg(
+    by_schema = framed(log, ANY_SIZE).groupBy("topic", "partition", "lead")
+    rows = by_schema.agg(
         F.count(F.lit(1)).alias("rows"),
         digest().alias("digest"),
         F.max(believable).alias("latest"),
+    ).collect()
+    groups: dict[Partition, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(Partition(row["topic"], row["partition"]), []).append(row)
+    return {one: _whole(group) for one, group in groups.items()}
+
+
+def _whole(groups: Iterable[Row]) -> Landed:
+    """A partition of its groups, one for each schema: digests are sums, and so add up."""
+    listed = list(groups)
+    stamps = [row["latest"].astimezone() for row in listed if row["latest"]]
+    return Landed(
+        sum(row["rows"] for row in listed),
+        str(sum(int(row["digest"]) for row in listed)),
+        max(stamps, default=None),
+        frozenset(SchemaRef.of(bytes(row["lead"])) for row in listed if row["lead"]),
     )
 
 

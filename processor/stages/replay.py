@@ -6,16 +6,20 @@ just been landed, and what earlier batches said stays as it was (docs/adr/0017).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from processor.avro.decode import framed
 from processor.avro.defects import SCHEMA_UNAVAILABLE
+from processor.avro.framing import SchemaRef
 from processor.batches import Batch
 from processor.stages.base import Context
+from processor.stages.schemas import Schemas, resolved
 from processor.stages.selection import Selection
-from processor.stages.typed import FIRST_ATTEMPT, schemas_of, typed
+from processor.stages.typed import FIRST_ATTEMPT, typed
 from processor.tables import COORDINATES, LOG, TYPED
 
 _PLACE = ("batch_id", *COORDINATES)
@@ -30,7 +34,7 @@ def changed(context: Context, batch: Batch) -> Iterator[tuple[str, DataFrame]]:
     selection = Selection.parse(batch.replay or "{}")
     asked = ((name, _log(context, batch, name, selection)) for name in TYPED)
     logs = {name: log for name, log in asked if log is not None}
-    schemas = schemas_of(context, batch, logs.values())
+    schemas = _schemas(context, batch, logs.values())
     for name, log in logs.items():
         # Kept, so that the filter is not pushed below the decoding, once for each field it reads;
         # and what was looked for before the batch was planned is not decoded again to be written.
@@ -69,3 +73,14 @@ def _quarantined(context: Context, batch: Batch, name: str) -> DataFrame:
         .agg(last.alias("said"))
         .where(F.size("said.defects") > 0)
     )
+
+
+def _schemas(context: Context, batch: Batch, logs: Iterable[DataFrame]) -> Schemas:
+    """The writer schema of every distinct reference in log rows, each looked up once."""
+    largest = context.config.limits.record_bytes
+    named = [framed(log, largest).select("lead") for log in logs]
+    if not named:
+        return {}
+    leads = reduce(DataFrame.union, named).distinct().collect()
+    found = {SchemaRef.of(bytes(row["lead"])) for row in leads if row["lead"]}
+    return resolved(context, batch, found)

@@ -152,12 +152,7 @@ def _landed(context: Context, batch: Batch) -> dict[Partition, Landed]:
         return {}
     log = context.frame(LOG, batch).where(F.col("batch_id") == batch.id)
     limit = batch.planned_at + context.config.batch.watermark_tolerance
-    return {
-        Partition(row["topic"], row["partition"]): Landed(
-            row["rows"], row["digest"], row["latest"] and row["latest"].astimezone()
-        )
-        for row in landed(log, limit).collect()
-    }
+    return landed(log, limit)
 
 
 def _proof_rows(context: Context, batch: Batch) -> list[Mapping[str, Any]]:
@@ -180,6 +175,7 @@ def _proof_rows(context: Context, batch: Batch) -> list[Mapping[str, Any]]:
 def _proof_row(
     batch: Batch, proof: Proof, found: Mapping[Partition, Landed], reached: datetime | None
 ) -> Mapping[str, Any]:
+    held = found.get(part(proof.range), NOTHING)
     return {
         "batch_id": batch.id,
         "topic": proof.range.topic,
@@ -190,7 +186,8 @@ def _proof_row(
         "aborted": proof.aborted,
         "compacted": proof.compacted,
         "lost": proof.lost,
-        "digest": found.get(part(proof.range), NOTHING).digest,
+        "digest": held.digest,
+        "schema_refs": sorted(str(ref) for ref in held.refs),
         "watermark": reached,
     }
 

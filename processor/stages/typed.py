@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.avro.contracts import contract
-from processor.avro.decode import DEFECTS, decode, framed
-from processor.avro.framing import LARGEST_RECORD, SchemaRef
-from processor.batches import Batch
+from processor.avro.decode import DEFECTS, decode
+from processor.avro.framing import LARGEST_RECORD
 from processor.checks import defects
-from processor.stages.base import Context
-from processor.stages.schemas import Schemas, resolved
+from processor.stages.schemas import Schemas
 from processor.tables import RECORDS
 
 FIRST_ATTEMPT = 1
@@ -46,14 +41,3 @@ def typed(
         F.concat("decode_defects", broken.otherwise(checked)).alias("defects"),
         "event.*",
     )
-
-
-def schemas_of(context: Context, batch: Batch, logs: Iterable[DataFrame]) -> Schemas:
-    """The writer schema of every distinct reference in log rows, each looked up once."""
-    largest = context.config.limits.record_bytes
-    named = [framed(log, largest).select("lead") for log in logs]
-    if not named:
-        return {}
-    leads = reduce(DataFrame.union, named).distinct().collect()
-    found = {SchemaRef.of(bytes(row["lead"])) for row in leads if row["lead"]}
-    return resolved(context, batch, found)

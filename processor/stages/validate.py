@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from processor.avro.framing import SchemaRef
 from processor.batches import Batch
 from processor.stages import replay
 from processor.stages.base import Context, Stage, Writes
+from processor.stages.schemas import resolved
 from processor.stages.snapshot import refuse_loss
-from processor.stages.typed import schemas_of, typed
+from processor.stages.typed import typed
 from processor.tables import LOG, PROOFS, SCHEMAS, TYPED
 
 
@@ -32,23 +34,19 @@ def run(context: Context, batch: Batch) -> None:
 
 def _landed(context: Context, batch: Batch) -> Iterator[tuple[str, DataFrame]]:
     """The typed rows of everything that the batch landed, by table."""
-    filled = _filled(context, batch)
-    topics = context.config.topics.model_dump()
-    logs = {name: _log(context, batch, topics[name]) for name in TYPED if topics[name] in filled}
-    schemas = schemas_of(context, batch, logs.values())
-    for name, log in logs.items():
-        yield name, typed(log, name, schemas, largest=context.config.limits.record_bytes)
+    proofs = [row for row in context.rows(PROOFS, batch) if row["batch_id"] == batch.id]
+    filled = {row["topic"] for row in proofs if row["landed"]}
+    refs = {SchemaRef.parse(ref) for row in proofs for ref in row["schema_refs"]}
+    schemas = resolved(context, batch, refs)
+    for name, topic in context.config.topics.model_dump().items():
+        if topic in filled:
+            log = _log(context, batch, topic)
+            yield name, typed(log, name, schemas, largest=context.config.limits.record_bytes)
 
 
 def _log(context: Context, batch: Batch, topic: str) -> DataFrame:
     log = context.frame(LOG, batch)
     return log.where((F.col("batch_id") == batch.id) & (F.col("topic") == topic))
-
-
-def _filled(context: Context, batch: Batch) -> set[str]:
-    """The topics of which the batch landed records, from the proofs."""
-    rows = context.rows(PROOFS, batch)
-    return {row["topic"] for row in rows if row["batch_id"] == batch.id and row["landed"]}
 
 
 STAGE = Stage(

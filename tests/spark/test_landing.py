@@ -12,13 +12,16 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from processor.batches import Range
+from processor.avro import framing
+from processor.batches import Partition, Range
 from processor.config import KafkaConfig
 from processor.kafka.sizes import USUAL_BYTES, WORTH_A_LOOK, bytes_of
 from processor.kafka.source import load, read
 from processor.local.stack import Stack
-from processor.stages.account import landed, summed
+from processor.stages.account import Landed, landed, summed
+from processor.tables import LOG
 
 LIMIT = 30.0  # seconds
 COUNTS = (2000, 7, 1)  # records of each partition
@@ -55,8 +58,8 @@ def tasks(frame: DataFrame) -> int:
     return frame.select(F.spark_partition_id()).distinct().count()
 
 
-def account(frame: DataFrame) -> list[tuple[object, ...]]:
-    return sorted(tuple(row) for row in landed(frame, LATER).collect())
+def account(frame: DataFrame) -> list[tuple[Partition, Landed]]:
+    return sorted(landed(frame, LATER).items())
 
 
 def test_rows_and_digests_do_not_depend_on_how_the_ranges_are_cut(
@@ -67,8 +70,8 @@ def test_rows_and_digests_do_not_depend_on_how_the_ranges_are_cut(
     small = read(spark, kafka, ranges(topic))
     assert tasks(small) == 1
     first, *others = (account(frame) for frame in (whole, cut, small, cut.repartition(5)))
-    assert [(row[1], row[2]) for row in first] == list(enumerate(COUNTS))
-    assert len({row[3] for row in first}) == len(COUNTS)
+    assert [(one.partition, held.rows) for one, held in first] == list(enumerate(COUNTS))
+    assert len({held.digest for _, held in first}) == len(COUNTS)
     assert others == [first] * 3
     assert (
         cut.where("offset = 1 and partition = 0").first()
@@ -87,6 +90,26 @@ def test_a_digest_is_the_sum_of_the_hashes(spark: SparkSession) -> None:
         assert found[0] == str(sum(hashes[low:high]))
     (nothing,) = frame.where("false").agg(summed(F.xxhash64("id"))).collect()
     assert nothing[0] is None
+
+
+def test_the_schemas_that_records_name_are_told_by_partition(spark: SparkSession) -> None:
+    rng = Random(2)
+    starts = (b"", framing.CONFLUENT_MAGIC, framing.SINGLE_MAGIC, bytes(3), b"{")
+    header = (framing.GUID_HEADER, framing.GUID_MAGIC + uuid.uuid4().bytes)
+    messages = [
+        (number % 3, rng.choice(starts) + rng.randbytes(rng.randrange(12)), rng.randrange(9) == 0)
+        for number in range(400)
+    ]
+    rows = [
+        ("t", partition, offset, LATER, 0, None, value, [header] if by_header else None)
+        for offset, (partition, value, by_header) in enumerate(messages)
+    ]
+    found = landed(spark.createDataFrame(rows, T.StructType(LOG.schema.fields[1:])), LATER)
+    for partition in range(3):
+        mine = [(value, [header] if by else []) for p, value, by in messages if p == partition]
+        named = (framing.frame(*each).ref for each in mine)
+        assert found[Partition("t", partition)].refs == {ref for ref in named if ref}
+        assert found[Partition("t", partition)].rows == len(mine)
 
 
 def test_the_size_of_a_batch_is_told_by_some_of_its_records(kafka: KafkaConfig, topic: str) -> None:

@@ -251,7 +251,8 @@ def test_a_service_that_never_answers_is_stopped_and_said(tmp_path: Path) -> Non
 
 def test_an_answer_of_another_program_is_not_taken_for_ours(tmp_path: Path) -> None:
     begun = service.start(tmp_path, ["/bin/sh", "-c", "exit 1", tmp_path], {}, owned=False)
-    assert service.wait_for(lambda: not begun.alive, ENDS_SECONDS)
+    # Not `alive`: a process that is just being started has no command line for a moment.
+    assert service.wait_for(lambda: not psutil.pid_exists(begun.pid), ENDS_SECONDS)
     with pytest.raises(Unavailable, match="did not start"):
         service.wait_ready(begun, lambda: True, 0.3, "thing")
 

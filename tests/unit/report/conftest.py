@@ -147,6 +147,7 @@ def proof_row(batch: int, partition: int) -> dict[str, Any]:
         "compacted": 0,
         "lost": 0,
         "digest": f"{batch}{partition}99887766",
+        "schema_refs": ["confluent:1"],
         "watermark": START + timedelta(days=batch, hours=-1),
     }
 
