@@ -19,6 +19,7 @@ class OutcomeConfig(Section):
 
     `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
     it is divided among those that share it, `threshold` from which number on it is positive.
+    After `late` beyond the window and the grace, an inference is settled: nothing changes it.
     """
 
     metric: str
@@ -29,6 +30,7 @@ class OutcomeConfig(Section):
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     window: Duration
     grace: Duration = timedelta(0)
+    late: Duration = timedelta(days=90)
     default: Literal["negative"] | None = None
     positive: str = "true"
     negative: str = "false"

@@ -121,7 +121,8 @@ def question_of(loop: LoopConfig, told: OutcomeConfig, where: str = "outcome") -
     _check(told, signal, place)
     sided = signal.becomes == LABEL or told.threshold is not None
     silence = told.negative if told.default == "negative" else None
-    rule = Rule(told.metric, told.window, told.grace, told.positive if sided else None, silence)
+    positive = told.positive if sided else None
+    rule = Rule(told.metric, told.window, told.grace, positive, silence, told.late)
     credit = _credit(told, level, place)
     return Question(loop.model, signal, level, rule, told.negative, told.threshold, credit)
 

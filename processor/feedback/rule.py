@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 POSITIVE, NEGATIVE, VALUE, RETRACTED = "POSITIVE", "NEGATIVE", "VALUE", "RETRACTED"
 ON_TIME, LATE, OUTSIDE, DEFAULT = "ON_TIME", "LATE", "OUTSIDE", "DEFAULT"
@@ -26,6 +26,8 @@ WHOLE, NONE = 1.0, 0.0
 class Rule:
     """How answers become outcomes of one metric; `silence` is the value that none means.
 
+    An answer that comes `late`, no longer than that after the window was closed, is recorded.
+
     `positive` is the value that makes an outcome POSITIVE; None where values have no side.
     """
 
@@ -34,8 +36,16 @@ class Rule:
     grace: timedelta
     positive: str | None
     silence: str | None = None
+    late: timedelta = timedelta(days=90)
 
     @property
     def patience(self) -> timedelta:
         """How long after the response the window is closed."""
         return self.window + self.grace
+
+    def horizon(self, mark: datetime | None) -> datetime | None:
+        """What responded by then is settled once the watermark is `mark`: no answer changes it.
+
+        None before there is a watermark: nothing is settled.
+        """
+        return None if mark is None else mark - self.patience - self.late

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -19,17 +21,28 @@ def latest(ledger: DataFrame, *names: str) -> DataFrame:
     return said.groupBy("inference_id").agg(last).select("inference_id", "_last.*")
 
 
-def standing(
-    inferences: DataFrame, ledger: DataFrame, rule: Rule, mark: datetime | None
-) -> DataFrame:
-    """How many inferences stand where: columns standing and n.
+@dataclass(frozen=True)
+class AsOf:
+    """A batch, and the watermark as of it; None before any."""
+
+    batch_id: int
+    mark: datetime | None
+
+
+def standing(inferences: DataFrame, ledger: DataFrame, rule: Rule, *asked: AsOf) -> DataFrame:
+    """How many inferences stand where as of each batch asked for: batch_id, standing and n.
 
     Each is known, censored, unknown or retracted; `late` and `outside` count those with such an
     answer, whatever else they are.
-    `inferences`: inference_id, response_time, one row each; `mark` is the batch's watermark.
+    `inferences`: inference_id, response_time, batch_id, one row each; `ledger` as `latest`.
     """
+    return reduce(DataFrame.unionByName, (_standing(inferences, ledger, rule, at) for at in asked))
+
+
+def _standing(inferences: DataFrame, ledger: DataFrame, rule: Rule, at: AsOf) -> DataFrame:
+    said, told = (rows.where(F.col("batch_id") <= at.batch_id) for rows in (inferences, ledger))
     closes = F.col("response_time") + F.lit(rule.patience)
-    is_open = F.lit(True) if mark is None else closes > F.lit(mark)
+    is_open = F.lit(True) if at.mark is None else closes > F.lit(at.mark)
     state = F.col("state")
     stands = (
         F.when(state == RETRACTED, "retracted")
@@ -37,16 +50,15 @@ def standing(
         .when(is_open, CENSORED)
         .otherwise(UNKNOWN)
     )
-    known = latest(ledger, "state")
     counted = (
-        inferences.join(known, "inference_id", "left")
+        said.join(latest(told, "state"), "inference_id", "left")
         .select(stands.alias("standing"))
         .groupBy("standing")
         .agg(F.count(F.lit(1)).alias("n"))
     )
     amiss = (
-        ledger.where(F.col("timing").isin(LATE, OUTSIDE))
+        told.where(F.col("timing").isin(LATE, OUTSIDE))
         .groupBy(F.lower("timing").alias("standing"))
         .agg(F.countDistinct("inference_id").alias("n"))
     )
-    return counted.unionByName(amiss)
+    return counted.unionByName(amiss).withColumn("batch_id", F.lit(at.batch_id))

@@ -136,9 +136,15 @@ class Writes:
 
 
 def watermarks(context: Context) -> dict[int, datetime]:
-    """The watermark of each batch that has one."""
+    """The watermark as of each batch: one that moved none leaves it where it was."""
     rows = context.warehouse.rows(PROOFS, columns=["batch_id", "watermark"]).to_pylist()
-    return {row["batch_id"]: row["watermark"] for row in rows if row["watermark"] is not None}
+    reached: dict[int, datetime] = {}
+    last: datetime | None = None
+    for row in sorted(rows, key=lambda row: row["batch_id"]):
+        last = row["watermark"] or last
+        if last is not None:
+            reached[row["batch_id"]] = last
+    return reached
 
 
 def ranges_of(warehouse: Warehouse, batch_id: int) -> list[dict[str, Any]]:

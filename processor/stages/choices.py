@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -15,11 +16,12 @@ from processor.datasets.chain import counted
 from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
 from processor.feedback.outcomes import PLACE, first_by
+from processor.feedback.question import question_of
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, watermarks
-from processor.stages.sources import inferences, ledger
+from processor.stages.sources import inferences, ledger, settled
 from processor.tables import DATASETS
 
 
@@ -33,7 +35,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Choice:
-    """The decided outcomes of one dataset, and their counts.
+    """The decided outcomes of one dataset, and their counts; all responded after `since`.
 
     `candidates` are cached until `release`; `labels` counts what is kept, by label, and `dropped`
     what is not, by reason; `effective` is by split and for all, empty where nothing was kept.
@@ -42,6 +44,7 @@ class Choice:
     loop: LoopConfig
     recipe: supervised.Recipe
     parent: Parent
+    since: datetime | None
     candidates: DataFrame
     decided: DataFrame
     labels: Mapping[str, int]
@@ -95,9 +98,10 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     """Decides on keys alone which outcomes become rows; nothing is written."""
     parent = _parent(context, batch, recipe.config.name)
     mark = watermarks(context).get(batch.id)
-    found = supervised.candidates(
-        _news(context, batch, loop, parent), _keys(context, batch, loop, recipe), recipe, mark
-    ).persist()
+    since = settled(context, question_of(loop, loop.outcome).rule, parent.batch_id)
+    news = _news(context, batch, loop, parent)
+    keys = _keys(inferences(context, loop, batch, since), recipe)
+    found = supervised.candidates(news, keys, recipe, mark).persist()
     open_to_choice = found.where(F.col("refusal").isNull())
     decided = supervised.decide(found, recipe.chain.allot(counted(open_to_choice)))
     counts = decided.groupBy("reason", "split", "label").agg(
@@ -112,7 +116,7 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
             dropped[row["reason"]] += row["n"]
     chosen = decided.where(F.col("reason") == supervised.KEPT)
     effective = effective_rows(chosen, largest)
-    return Choice(loop, recipe, parent, found, decided, labels, dropped, effective)
+    return Choice(loop, recipe, parent, since, found, decided, labels, dropped, effective)
 
 
 def _parent(context: Context, batch: Batch, dataset: str) -> Parent:
@@ -138,11 +142,11 @@ def _solicit_prob() -> Column:
     return F.lit(None).cast("double")
 
 
-def _keys(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe) -> DataFrame:
-    said = inferences(context, loop, batch).select(
+def _keys(said: DataFrame, recipe: supervised.Recipe) -> DataFrame:
+    keys = said.select(
         *("inference_id", "response_time", "training_allowed", "log_keep_prob"),
         group(recipe.config.split).alias("split_group"),
         *recipe.chain.reads(),
         *PLACE,
     )
-    return first_by(said, "inference_id").drop(*PLACE)
+    return first_by(keys, "inference_id").drop(*PLACE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from processor.batches import Batch
 from processor.errors import ConfigError
 from processor.feedback.outcomes import PLACE, first_by
-from processor.feedback.standing import KNOWN, latest, standing
+from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measure import counts
 from processor.measure.counts import Window
@@ -25,10 +25,12 @@ from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
 from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
-from processor.stages.sources import inferences, ledger, sliced
+from processor.stages.sources import inferences, ledger, settled, sliced
+from processor.stages.standings import standings
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
 
 BATCH_WINDOW = "batch"
+MOMENT = timedelta(microseconds=1)  # the least by which times differ
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -41,7 +43,7 @@ def run(context: Context, batch: Batch) -> None:
     for loop in context.config.loop.values():
         context.say(f"measuring {loop.loop}")
         against = reference(loop)
-        found += [*_standings(context, loop, batch), *_quality(context, loop, batch, against)]
+        found += [*standings(context, loop, batch), *_quality(context, loop, batch, against)]
         for version, profiles in _profiles(context, loop, batch, against).items():
             kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
             found += _drift(loop, version, against, profiles)
@@ -49,38 +51,12 @@ def run(context: Context, batch: Batch) -> None:
     writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(m)} for m in found])
 
 
-def _standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurement]:
-    """How many inferences are known, too early to know, unknown for good, late or outside."""
-    said = first_by(
-        inferences(context, loop, batch).select("inference_id", "response_time", *PLACE),
-        "inference_id",
-    )
-    so_far = ledger(context, loop, batch)
-    mark = watermarks(context).get(batch.id)
-    rows = {r["standing"]: r["n"] for r in standing(said, so_far, rule_of(loop), mark).collect()}
-    total = sum(rows.get(name, 0) for name in (KNOWN, "censored", "unknown", "retracted"))
-    names = (KNOWN, "censored", "unknown", "retracted", "late", "outside")
-    return [
-        Measurement(
-            loop=loop.loop,
-            model_name=loop.model,
-            model_version=OVERALL,
-            metric=f"outcomes.{name}",
-            slice=OVERALL,
-            window="all",
-            n=rows.get(name, 0),
-            value=rows.get(name, 0) / total if total else None,
-        )
-        for name in names
-    ]
-
-
 def _quality(
     context: Context, loop: LoopConfig, batch: Batch, against: Reference | None
 ) -> Iterator[Measurement]:
     """Quality by model version, window and slice, beside the baseline's own."""
     spans = {window.name: window for window in windows(loop, context, batch)}
-    known = _known(context, loop, batch)
+    known = _known(context, loop, batch, _oldest(context, loop, batch, spans.values()))
     rows = counts.quality(known, list(spans.values()), loop.slices, loop.outcome.positive)
     before = against.accuracy(loop.slices) if against else {}
     for row in sorted(rows.collect(), key=lambda r: (r["model_version"], r["window"], r["slice"])):
@@ -97,16 +73,25 @@ def _quality(
         )
 
 
-def _known(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
+def _oldest(
+    context: Context, loop: LoopConfig, batch: Batch, spans: Iterable[Window]
+) -> datetime | None:
+    """No window has a row that responded by then; None: they may have any."""
+    new = settled(context, rule_of(loop), batch.id - 1)
+    starts = [new if span.start is None else span.start - MOMENT for span in spans]
+    return min((each for each in starts if each), default=None) if all(starts) else None
+
+
+def _known(context: Context, loop: LoopConfig, batch: Batch, since: datetime | None) -> DataFrame:
     """What is known as of the batch, beside what was predicted, to whom."""
-    truth = latest(ledger(context, loop, batch), "value", "batch_id")
+    truth = latest(ledger(context, loop, batch, since), "value", "batch_id")
     labels = truth.where(F.col("value").isNotNull()).select(
         "inference_id",
         F.col("value").alias("label"),
         (F.col("batch_id") == batch.id).alias("is_new"),
     )
     wanted = ("inference_id", "session_id", "model_version", "response_time", "pred_label")
-    said = inferences(context, loop, batch).select(*wanted, "class_probs", *PLACE)
+    said = inferences(context, loop, batch, since).select(*wanted, "class_probs", *PLACE)
     return sliced(context, first_by(said, "inference_id").join(labels, "inference_id"), batch)
 
 

@@ -1,6 +1,11 @@
-"""How stages see events: valid ones only, as of a batch, in the columns that decisions need."""
+"""How stages see events: valid ones only, as of a batch, in the columns that decisions need.
+
+What was `settled` is left out, and with it the files that hold nothing else.
+"""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,9 +13,16 @@ from pyspark.sql import functions as F
 from processor.batches import Batch
 from processor.feedback import attribution
 from processor.feedback.question import Question, question_of
+from processor.feedback.rule import Rule
 from processor.loops import LoopConfig
-from processor.stages.base import Context
+from processor.stages.base import Context, watermarks
 from processor.tables import COORDINATES, OUTCOMES, TYPED
+
+
+def settled(context: Context, rule: Rule, after: int) -> datetime | None:
+    """No batch after `after` has news of what responded by then: see `Rule.horizon`."""
+    marks = (mark for number, mark in watermarks(context).items() if number <= after)
+    return rule.horizon(max(marks, default=None))
 
 
 def valid(context: Context, table: str, batch: Batch) -> DataFrame:
@@ -20,33 +32,53 @@ def valid(context: Context, table: str, batch: Batch) -> DataFrame:
     return frame.select("*", F.col("origin")["batch_id"].alias("landed"), *place)
 
 
-def inferences(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
+def inferences(
+    context: Context, loop: LoopConfig, batch: Batch, since: datetime | None = None
+) -> DataFrame:
     """The loop's inferences that someone saw; `response_time` falls back to `event_time`."""
-    return attribution.seen(valid(context, "inferences", batch), loop.model)
+    found = _later(valid(context, "inferences", batch), since, "response_time", "event_time")
+    return attribution.seen(found, loop.model)
 
 
 def answers(
-    context: Context, loop: LoopConfig, question: Question, batch: Batch
+    context: Context,
+    loop: LoopConfig,
+    question: Question,
+    batch: Batch,
+    since: datetime | None = None,
 ) -> tuple[DataFrame, DataFrame | None]:
     """The answers to one question, each with the inference that it is about and its credit.
 
     Then the inferences whose shares may have changed in the batch; None where none is shared.
     """
-    said = attribution.read(valid(context, question.signal.source, batch), question)
-    seen = attribution.keyed(inferences(context, loop, batch), question)
+    events = _later(valid(context, question.signal.source, batch), since, "event_time")
+    said = attribution.read(events, question)
+    # Who shares an answer may be older than it by a window.
+    reach = question.rule.window if question.level.shared else timedelta(0)
+    sharing = inferences(context, loop, batch, since and since - reach)
+    seen = attribution.keyed(sharing, question)
     shares = attribution.moved(said, seen, batch.id) if question.level.shared else None
     return attribution.attribute(said, seen, question), shares
 
 
-def ledger(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
+def ledger(
+    context: Context, loop: LoopConfig, batch: Batch, since: datetime | None = None
+) -> DataFrame:
     """What the ledger says, as of `batch`, of the metric that the loop's datasets follow."""
-    return said_of(context, loop, question_of(loop, loop.outcome), batch)
+    return said_of(context, loop, question_of(loop, loop.outcome), batch, since)
 
 
-def said_of(context: Context, loop: LoopConfig, question: Question, batch: Batch) -> DataFrame:
+def said_of(
+    context: Context,
+    loop: LoopConfig,
+    question: Question,
+    batch: Batch,
+    since: datetime | None = None,
+) -> DataFrame:
     """What the ledger says, as of `batch`, of one metric of the loop."""
     whole = context.frame(OUTCOMES, batch)  # first: without its session there are no columns
-    return whole.where((F.col("loop") == loop.loop) & (F.col("metric") == question.rule.metric))
+    mine = whole.where((F.col("loop") == loop.loop) & (F.col("metric") == question.rule.metric))
+    return _later(mine, since, "response_time")
 
 
 def sliced(context: Context, rows: DataFrame, batch: Batch) -> DataFrame:
@@ -55,3 +87,15 @@ def sliced(context: Context, rows: DataFrame, batch: Batch) -> DataFrame:
     last = F.max_by("protected_attributes", F.struct("seq", "event_time", "batch_id", "offset"))
     by_session = known.groupBy("session_id").agg(last.alias("slices"))
     return rows.join(by_session, "session_id", "left")
+
+
+def _later(rows: DataFrame, since: datetime | None, *times: str) -> DataFrame:
+    """Rows after `since`, by the first of the columns `times` that says when."""
+    if since is None:
+        return rows
+    # Not by the coalesced time: Delta and Parquet tell files apart by columns alone.
+    test, unsaid = F.lit(False), F.lit(True)
+    for name in times:
+        test |= unsaid & (F.col(name) > F.lit(since))
+        unsaid &= F.col(name).isNull()
+    return rows.where(test)

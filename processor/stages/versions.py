@@ -111,7 +111,7 @@ def _write_rows(batch: Batch, writes: Writes, choices: list[Choice]) -> None:
 
 def _version(context: Context, batch: Batch, source: Source, choice: Choice) -> Version:
     """The rows of a version, laid out."""
-    said = inferences(context, source.loop, batch)
+    said = inferences(context, source.loop, batch, choice.since)
     numeric, categorical = supervised.feature_names(said)
     rows = supervised.rows(choice.chosen, said, numeric, categorical)
     return Version(source, choice, lay(rows, choice.kept, source.recipe.config))

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from processor.feedback.outcomes import Now, changes, first_by
 from processor.feedback.rule import KNOWN_BY, Rule
-from processor.feedback.standing import latest, standing
+from processor.feedback.standing import AsOf, latest, standing
 from processor.tables import ORIGIN
 
 T0 = datetime(2024, 3, 1, tzinfo=UTC)
@@ -342,10 +342,14 @@ def test_batch_by_batch_the_ledger_is_what_the_rules_say(spark: SparkSession, ru
             frame_of_first(spark, data[0], batch),
             frame_of_ledger(spark, ledger),
             rule,
-            MARKS[batch],
+            *(AsOf(each, MARKS[each]) for each in BATCHES[:batch]),
         )
-        counts = {row["standing"]: row["n"] for row in stood.collect()}
-        assert counts == standings_of(data, ledger, batch, rule)
+        counts = {each: Counter[str]() for each in BATCHES[:batch]}
+        for row in stood.collect():
+            counts[row["batch_id"]][row["standing"]] = row["n"]
+        for each, counted in counts.items():
+            known = [(n, row) for n, row in ledger if n <= each]
+            assert counted == standings_of(data, known, each, rule)
     assert_all_was_seen(ledger, rule)
 
 
