@@ -7,7 +7,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from processor.feedback.rule import KNOWN_BY, LATE, OUTSIDE, RETRACTED, Rule
+from processor.feedback.rule import KNOWN_BY, LATE, OUTSIDE, RETRACTED, TIED, Rule
 
 KNOWN, CENSORED, UNKNOWN = "known", "censored", "unknown"
 
@@ -24,8 +24,8 @@ def standing(
 ) -> DataFrame:
     """How many inferences stand where: columns standing and n.
 
-    Each is known, censored, unknown or retracted; `late` and `outside` count those with such an
-    answer, whatever else they are.
+    Each is known, tied, censored, unknown or retracted; `late` and `outside` count those with
+    such an answer, whatever else they are.
     `inferences`: inference_id, response_time, one row each; `mark` is the batch's watermark.
     """
     closes = F.col("response_time") + F.lit(rule.patience)
@@ -33,6 +33,7 @@ def standing(
     state = F.col("state")
     stands = (
         F.when(state == RETRACTED, "retracted")
+        .when(state == TIED, "tied")
         .when(state.isNotNull(), KNOWN)
         .when(is_open, CENSORED)
         .otherwise(UNKNOWN)

@@ -58,8 +58,8 @@ def _standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measure
     so_far = ledger(context, loop, batch)
     mark = watermarks(context).get(batch.id)
     rows = {r["standing"]: r["n"] for r in standing(said, so_far, rule_of(loop), mark).collect()}
-    total = sum(rows.get(name, 0) for name in (KNOWN, "censored", "unknown", "retracted"))
-    names = (KNOWN, "censored", "unknown", "retracted", "late", "outside")
+    stands = (KNOWN, "tied", "censored", "unknown", "retracted")
+    total = sum(rows.get(name, 0) for name in stands)
     return [
         Measurement(
             loop=loop.loop,
@@ -71,7 +71,7 @@ def _standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measure
             n=rows.get(name, 0),
             value=rows.get(name, 0) / total if total else None,
         )
-        for name in names
+        for name in (*stands, "late", "outside")
     ]
 
 
