@@ -21,6 +21,7 @@ from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, p
 from processor.measure.quality import QualityCounts, quality
 from processor.measurements import OVERALL, Measurement
 from processor.sections import parse_duration
+from processor.stages import agreement
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
 from processor.stages.quiet import quiet
@@ -29,6 +30,7 @@ from processor.stages.sources import inferences, ledger, sliced
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
 
 BATCH_WINDOW = "batch"
+READ = ("inferences", "sessions", "feedback", "ground_truth")
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -42,6 +44,7 @@ def run(context: Context, batch: Batch) -> None:
         context.say(f"measuring {loop.loop}")
         against = reference(loop)
         found += [*_standings(context, loop, batch), *_quality(context, loop, batch, against)]
+        found += agreement.measured(context, loop, batch, windows(loop, context, batch))
         for version, profiles in _profiles(context, loop, batch, against).items():
             kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
             found += _drift(loop, version, against, profiles)
@@ -194,7 +197,7 @@ def _profile_row(loop: LoopConfig, batch: Batch, version: str, profile: Profile)
 STAGE = Stage(
     "measure",
     "quality, drift, and what is not known yet",
-    (TYPED["inferences"], TYPED["sessions"], OUTCOMES, PROOFS),
+    (*(TYPED[name] for name in READ), OUTCOMES, PROOFS),
     (PROFILES, MEASUREMENTS),
     run,
     rests=quiet,
