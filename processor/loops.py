@@ -94,6 +94,12 @@ class LeakageConfig(Section):
         return self
 
 
+class LabelsConfig(Section):
+    """Where a dataset has its labels from, if not from the ledger: a fit to all raters' votes."""
+
+    consensus: Literal["dawid_skene"]
+
+
 class DatasetConfig(Section):
     """One recipe: which rows become a dataset version, and in which formats."""
 
@@ -103,6 +109,7 @@ class DatasetConfig(Section):
     sampling: dict[str, Any] = Field(default={"policy": "all"})
     split: SplitConfig = SplitConfig()
     leakage: LeakageConfig = LeakageConfig()
+    labels: LabelsConfig | None = None
     formats: tuple[str, ...] = ("parquet",)
     seed: int = 0
 

@@ -18,6 +18,8 @@ from processor.loops import DatasetConfig
 KEPT = "kept"
 NUMERIC, CATEGORICAL = "num.", "str."
 """Prefixes of feature columns, by what they hold: doubles, or text."""
+LABEL_PROB = "label_prob"
+"""The probability of the positive label, where a fit to raters' votes says it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def candidates(
     `inferences` inference_id, split_group, response_time, training_allowed, log_keep_prob, and
     what the policies read. Columns out: inference_id, label, origins, refusal (null for what can
     be chosen), split, cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's
-    watermark.
+    watermark. LABEL_PROB is handed on, here and below, where `outcomes` has it.
     """
     joined = outcomes.join(inferences, "inference_id")
     named = joined.withColumnRenamed("value", "label").withColumn(
@@ -50,7 +52,7 @@ def candidates(
     )
     sided = named.withColumn("split", split(recipe.config.split, recipe.salt))
     return sided.select(
-        *("inference_id", "label", "origins"),
+        *("inference_id", "label", "origins", *_soft(outcomes)),
         _refusal().alias("refusal"),
         "split",
         recipe.chain.cells().alias("cells"),
@@ -69,11 +71,15 @@ def decide(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
     chain = ("log_keep_prob", "solicit_prob", "inclusion_prob")
     worth = weight(F.col("credit"), *map(F.col, chain))
     return with_chances(found, chances).select(
-        *("inference_id", "label", "origins"),
+        *("inference_id", "label", "origins", *_soft(found)),
         F.coalesce("refusal", F.when(kept, KEPT).otherwise("not_sampled")).alias("reason"),
         *("split", "inclusion_prob"),
         worth.alias("weight"),
     )
+
+
+def _soft(frame: DataFrame) -> tuple[str, ...]:
+    return (LABEL_PROB,) if LABEL_PROB in frame.columns else ()
 
 
 def _refusal() -> Column:
@@ -120,6 +126,7 @@ def rows(
         "response_time",
         *columns,
         "label",
+        *_soft(decided),
         "split",
         "inclusion_prob",
         "weight",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -19,6 +19,7 @@ from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, watermarks
+from processor.stages.soft_labels import relabelled, soft_labels
 from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 
@@ -37,6 +38,7 @@ class Choice:
 
     `candidates` are cached until `release`; `labels` counts what is kept, by label, and `dropped`
     what is not, by reason; `effective` is by split and for all, empty where nothing was kept.
+    `fit` says how labels were fitted, and `confusion` how each rater does, where they were.
     """
 
     loop: LoopConfig
@@ -47,6 +49,8 @@ class Choice:
     labels: Mapping[str, int]
     dropped: Mapping[str, int]
     effective: Mapping[str, float]
+    fit: Mapping[str, float] = field(default_factory=dict)
+    confusion: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -95,9 +99,11 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     """Decides on keys alone which outcomes become rows; nothing is written."""
     parent = _parent(context, batch, recipe.config.name)
     mark = watermarks(context).get(batch.id)
-    found = supervised.candidates(
-        _news(context, batch, loop, parent), _keys(context, batch, loop, recipe), recipe, mark
-    ).persist()
+    news, soft = _news(context, batch, loop, parent), None
+    if recipe.config.labels is not None:
+        soft = soft_labels(context, loop, batch)
+        news = relabelled(news, soft, loop.outcome.positive)
+    found = supervised.candidates(news, _keys(context, batch, loop, recipe), recipe, mark).persist()
     open_to_choice = found.where(F.col("refusal").isNull())
     decided = supervised.decide(found, recipe.chain.allot(counted(open_to_choice)))
     counts = decided.groupBy("reason", "split", "label").agg(
@@ -112,7 +118,8 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
             dropped[row["reason"]] += row["n"]
     chosen = decided.where(F.col("reason") == supervised.KEPT)
     effective = effective_rows(chosen, largest)
-    return Choice(loop, recipe, parent, found, decided, labels, dropped, effective)
+    told = (soft.fit, soft.confusion) if soft else ()
+    return Choice(loop, recipe, parent, found, decided, labels, dropped, effective, *told)
 
 
 def _parent(context: Context, batch: Batch, dataset: str) -> Parent:

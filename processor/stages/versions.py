@@ -23,6 +23,7 @@ from processor.plugins import Registry
 from processor.stages.base import Context, Writes, ranges_of
 from processor.stages.choices import Choice, choose
 from processor.stages.dataset_files import Laid, Written, lay, write
+from processor.stages.soft_labels import check
 from processor.stages.sources import inferences
 from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS
 
@@ -58,6 +59,7 @@ def recipes(config: Config) -> list[Source]:
 
 def _recipe(loop: LoopConfig, number: int) -> supervised.Recipe:
     dataset = loop.datasets[number]
+    check(loop, dataset)
     where = f"the loop {loop.loop!r}, datasets.{number}.sampling"
     return supervised.Recipe(dataset, chain(dataset.sampling, POLICIES, where))
 
@@ -95,7 +97,7 @@ def version_name(batch: Batch) -> str:
 
 def _write_rows(batch: Batch, writes: Writes, choices: list[Choice]) -> None:
     frames = [
-        choice.chosen.select(
+        choice.chosen.drop(supervised.LABEL_PROB).select(
             "*",
             F.lit(batch.id).alias("batch_id"),
             F.lit(choice.recipe.config.name).alias("dataset"),
@@ -143,6 +145,7 @@ def _published(context: Context, batch: Batch, version: Version) -> dict[str, An
         "quality": [
             *((f"share.{label}", n / kept) for label, n in sorted(choice.labels.items())),
             *((f"effective_rows.{name}", n) for name, n in sorted(choice.effective.items())),
+            *sorted(choice.fit.items()),
         ],
         "seed": config.seed,
         "code_version": batch.code_version,
@@ -150,7 +153,7 @@ def _published(context: Context, batch: Batch, version: Version) -> dict[str, An
         "run_id": batch.run_id,
         "created_at": batch.planned_at,
     }
-    store.finish(text(_manifest(context, batch, row, written, source)))
+    store.finish(text(_manifest(context, batch, row, written, version)))
     return row
 
 
@@ -161,9 +164,9 @@ def _split_totals(files: list[File], form: Format) -> list[dict[str, Any]]:
 
 
 def _manifest(
-    context: Context, batch: Batch, row: dict[str, Any], written: Written, source: Source
+    context: Context, batch: Batch, row: dict[str, Any], written: Written, version: Version
 ) -> dict[str, Any]:
-    files = written.files
+    source, files, labels = version.source, written.files, version.source.recipe.config.labels
     kept = {k: v for k, v in row.items() if k not in ("uri", "manifest_uri", "run_id", "splits")}
     ranges = ranges_of(context.warehouse, batch.id)
     wanted = ("topic", "topic_id", "partition", "start_offset", "end_offset")
@@ -172,11 +175,14 @@ def _manifest(
         "schema_json": None,
         "schema": json.loads(row["schema_json"]),
         "dropped": dict(row["dropped"]),
-        "quality": dict(row["quality"]),
+        # Of every rater, so here alone: the row of `datasets` is published, and stays small.
+        "quality": {**dict(row["quality"]), **version.choice.confusion},
+        "labels": labels.model_dump() if labels else None,
         "sampling": dict(source.recipe.config.sampling),
         "created_at": batch.planned_at.isoformat(),
         "columns": {
             "label": "label",
+            **({supervised.LABEL_PROB: supervised.LABEL_PROB} if labels else {}),
             "weight": "weight",
             "id": "inference_id",
             "subject": "subject_key",
