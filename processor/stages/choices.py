@@ -24,6 +24,8 @@ from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 from processor.warehouse import Warehouse
 
+FULL = "full"
+
 
 @dataclass(frozen=True)
 class Parent:
@@ -38,7 +40,8 @@ class Choice:
     """The decided outcomes of one dataset, and their counts.
 
     `candidates` are cached until `release`; `labels` counts what is kept, by label, and `dropped`
-    what is not, by reason; `effective` is by split and for all, empty where nothing was kept.
+    what is not, by reason; `effective` is by split and for all, empty where nothing was kept;
+    `fresh` counts the rows whose outcome became known or changed since the parent version.
     """
 
     loop: LoopConfig
@@ -49,6 +52,7 @@ class Choice:
     labels: Mapping[str, int]
     dropped: Mapping[str, int]
     effective: Mapping[str, float]
+    fresh: int
 
     @property
     def kept(self) -> int:
@@ -113,7 +117,11 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
             dropped[row["reason"]] += row["n"]
     chosen = decided.where(F.col("reason") == supervised.KEPT)
     effective = effective_rows(chosen, largest)
-    return Choice(loop, recipe, parent, found, decided, labels, dropped, effective)
+    fresh = labels.total()
+    if fresh and recipe.config.mode == FULL:
+        news = _known(ledger(context, loop, batch)).where(F.col("batch_id") > parent.batch_id)
+        fresh = chosen.join(news, "inference_id", "left_semi").count()
+    return Choice(loop, recipe, parent, found, decided, labels, dropped, effective, fresh)
 
 
 def candidates(
@@ -150,7 +158,7 @@ def _news(
     """
     known = ledger(context, loop, batch)
     since = known.where(F.col("batch_id") > parent.batch_id)
-    is_full = recipe.config.mode == "full" and not _known(since).isEmpty()
+    is_full = recipe.config.mode == FULL and not _known(since).isEmpty()
     return _last(known if is_full else since).withColumn("solicit_prob", _solicit_prob())
 
 
