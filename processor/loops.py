@@ -19,7 +19,8 @@ class OutcomeConfig(Section):
 
     `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
     it is divided among those that share it, `threshold` from which number on it is positive.
-    After `late` beyond the window and the grace, an inference is settled: nothing changes it.
+    After `late` beyond the window and the grace, an inference is settled: nothing changes it, and
+    no batch reads it again. None: it never is, and every batch reads all that came before.
     """
 
     metric: str
@@ -30,7 +31,7 @@ class OutcomeConfig(Section):
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     window: Duration
     grace: Duration = timedelta(0)
-    late: Duration = timedelta(days=90)
+    late: Duration | None = None
     default: Literal["negative"] | None = None
     positive: str = "true"
     negative: str = "false"

@@ -26,9 +26,8 @@ WHOLE, NONE = 1.0, 0.0
 class Rule:
     """How answers become outcomes of one metric; `silence` is the value that none means.
 
-    An answer that comes `late`, no longer than that after the window was closed, is recorded.
-
     `positive` is the value that makes an outcome POSITIVE; None where values have no side.
+    An answer is recorded until `late` after the window was closed; None: whenever it comes.
     """
 
     metric: str
@@ -36,7 +35,7 @@ class Rule:
     grace: timedelta
     positive: str | None
     silence: str | None = None
-    late: timedelta = timedelta(days=90)
+    late: timedelta | None = None
 
     @property
     def patience(self) -> timedelta:
@@ -46,6 +45,8 @@ class Rule:
     def horizon(self, mark: datetime | None) -> datetime | None:
         """What responded by then is settled once the watermark is `mark`: no answer changes it.
 
-        None before there is a watermark: nothing is settled.
+        None where nothing is: before there is a watermark, or if answers are awaited for ever.
         """
-        return None if mark is None else mark - self.patience - self.late
+        if mark is None or self.late is None:
+            return None
+        return mark - self.patience - self.late

@@ -21,7 +21,7 @@ from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, watermarks
-from processor.stages.sources import inferences, ledger, settled
+from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 
 
@@ -97,11 +97,11 @@ class Choice:
 def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe) -> Choice:
     """Decides on keys alone which outcomes become rows; nothing is written."""
     parent = _parent(context, batch, recipe.config.name)
-    mark = watermarks(context).get(batch.id)
-    since = settled(context, question_of(loop, loop.outcome).rule, parent.batch_id)
+    marks = watermarks(context)
+    since = question_of(loop, loop.outcome).rule.horizon(marks.get(parent.batch_id))
     news = _news(context, batch, loop, parent)
     keys = _keys(inferences(context, loop, batch, since), recipe)
-    found = supervised.candidates(news, keys, recipe, mark).persist()
+    found = supervised.candidates(news, keys, recipe, marks.get(batch.id)).persist()
     open_to_choice = found.where(F.col("refusal").isNull())
     decided = supervised.decide(found, recipe.chain.allot(counted(open_to_choice)))
     counts = decided.groupBy("reason", "split", "label").agg(

@@ -18,7 +18,7 @@ from processor.loops import LoopConfig
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.breaker import refuse_defects
 from processor.stages.quiet import quiet
-from processor.stages.sources import answers, inferences, said_of, settled
+from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build, recipes
 from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, struct
 
@@ -42,9 +42,9 @@ def _changes(context: Context, batch: Batch) -> Iterator[DataFrame]:
 
 def additions(context: Context, loop: LoopConfig, question: Question, batch: Batch) -> DataFrame:
     """The rows that `batch` adds to the ledger of one metric of a loop."""
-    since = settled(context, question.rule, batch.id - 1)
-    said = said_of(context, loop, question, batch, since).where(F.col("batch_id") < batch.id)
     reached = watermarks(context)
+    since = question.rule.horizon(reached.get(batch.id - 1))
+    said = said_of(context, loop, question, batch, since).where(F.col("batch_id") < batch.id)
     answered, moved = answers(context, loop, question, batch, since)
     changed = outcomes.changes(
         inferences(context, loop, batch, since).select(

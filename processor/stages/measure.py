@@ -25,7 +25,7 @@ from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
 from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
-from processor.stages.sources import inferences, ledger, settled, sliced
+from processor.stages.sources import inferences, ledger, sliced
 from processor.stages.standings import standings
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
 
@@ -77,7 +77,7 @@ def _oldest(
     context: Context, loop: LoopConfig, batch: Batch, spans: Iterable[Window]
 ) -> datetime | None:
     """No window has a row that responded by then; None: they may have any."""
-    new = settled(context, rule_of(loop), batch.id - 1)
+    new = rule_of(loop).horizon(watermarks(context).get(batch.id - 1))
     starts = [new if span.start is None else span.start - MOMENT for span in spans]
     return min((each for each in starts if each), default=None) if all(starts) else None
 

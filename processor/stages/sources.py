@@ -1,6 +1,6 @@
 """How stages see events: valid ones only, as of a batch, in the columns that decisions need.
 
-What was `settled` is left out, and with it the files that hold nothing else.
+`since` leaves out what was settled (`Rule.horizon`), and with it files that hold nothing else.
 """
 
 from __future__ import annotations
@@ -13,16 +13,9 @@ from pyspark.sql import functions as F
 from processor.batches import Batch
 from processor.feedback import attribution
 from processor.feedback.question import Question, question_of
-from processor.feedback.rule import Rule
 from processor.loops import LoopConfig
-from processor.stages.base import Context, watermarks
+from processor.stages.base import Context
 from processor.tables import COORDINATES, OUTCOMES, TYPED
-
-
-def settled(context: Context, rule: Rule, after: int) -> datetime | None:
-    """No batch after `after` has news of what responded by then: see `Rule.horizon`."""
-    marks = (mark for number, mark in watermarks(context).items() if number <= after)
-    return rule.horizon(max(marks, default=None))
 
 
 def valid(context: Context, table: str, batch: Batch) -> DataFrame:

@@ -20,7 +20,7 @@ from processor.loops import LoopConfig
 from processor.measurements import OVERALL, Measurement
 from processor.stages.base import Context, ranges_of, watermarks
 from processor.stages.compile import rule_of
-from processor.stages.sources import inferences, ledger, settled
+from processor.stages.sources import inferences, ledger
 from processor.tables import MEASUREMENTS
 
 METRIC = "outcomes."  # what the names of these measurements begin with
@@ -61,7 +61,7 @@ def standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurem
 
 def _counts(context: Context, loop: LoopConfig, batch: Batch) -> Counter[str]:
     last, marks, rule = _last(context, loop, batch), watermarks(context), rule_of(loop)
-    since = settled(context, rule, last.batch_id)
+    since = rule.horizon(marks.get(last.batch_id))
     said = inferences(context, loop, batch, since)
     each = first_by(said.select("inference_id", "response_time", *PLACE), "inference_id")
     asked = [AsOf(number, marks.get(number)) for number in (batch.id, last.batch_id) if number]
