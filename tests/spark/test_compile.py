@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from processor.batches import Batch
-from processor.config import Config, load
 from processor.loops import LoopConfig
 from processor.stages import compile as stage
 from processor.stages.base import Context
-from processor.tables import DATASET_ROWS, OUTCOMES, PROOFS, TYPED, Table
+from processor.tables import DATASET_ROWS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
+from tests.spark.planted import T0, Row, configured, typed
 
-Row = dict[str, Any]
-
-T0 = datetime(2024, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 LOOP = {
     "loop": "chat",
@@ -74,11 +70,17 @@ PLANTED: Mapping[int, Mapping[str, list[Row]]] = {
 def warehouse(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     home = tmp_path_factory.mktemp("compile")
     place = Warehouse(str(home))
-    context = Context(configured(home), place, "run", lambda: spark_session, lambda _: None)
+    context = Context(
+        configured(home, {"chat": LoopConfig.model_validate(LOOP)}),
+        place,
+        "run",
+        lambda: spark_session,
+        lambda _: None,
+    )
     for number, planted in PLANTED.items():
         for name, rows in planted.items():
             table = TYPED[name]
-            filled = [typed(table, row, number, at) for at, row in enumerate(rows)]
+            filled = [typed(table, row, number, 10 * number + at) for at, row in enumerate(rows)]
             place.append_once(table, filled, "test", number)
         proof = dict.fromkeys(PROOFS.schema.names)
         place.append_once(
@@ -86,22 +88,6 @@ def warehouse(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFact
         )
         stage.run(context, Batch(number, (), T0, "run", "hash", "code"))
     return place
-
-
-def configured(home: Path) -> Config:
-    (home / "loops").mkdir()
-    (home / "loops" / "chat.yaml").write_text(
-        "{loop: chat, model: bot, outcome: {metric: m, signal: click, window: 1h}}"
-    )
-    base = load(None, (f"loops={home / 'loops'}",), {})
-    return base.model_copy(update={"loop": {"chat": LoopConfig.model_validate(LOOP)}})
-
-
-def typed(table: Table, row: Row, batch: int, offset: int) -> Row:
-    origin = {"batch_id": batch, "topic": table.name, "partition": 0, "offset": 10 * batch + offset}
-    origin |= {"timestamp": T0, "schema": "s"}
-    lead = {"batch_id": batch, "attempt": 1, "defects": [], "origin": origin}
-    return {**dict.fromkeys(table.schema.names), **lead, **row}
 
 
 def ledger(warehouse: Warehouse, metric: str) -> list[Row]:

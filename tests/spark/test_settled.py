@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from pyspark.sql import SparkSession
 
 from processor.batches import Batch
-from processor.config import Config, load
 from processor.feedback.question import questions
 from processor.loops import LoopConfig
 from processor.stages import compile as stage
@@ -22,10 +20,8 @@ from processor.stages.compile import additions
 from processor.stages.standings import METRIC, standings
 from processor.tables import BATCHES, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, Table
 from processor.warehouse import Warehouse
+from tests.spark.planted import T0, Row, configured, typed
 
-Row = dict[str, Any]
-
-T0 = datetime(2024, 3, 1, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 LATE = 2 * HOUR
 PATIENCE = HOUR + 10 * MINUTE
@@ -93,7 +89,7 @@ def context(
     """A warehouse with all batches compiled, and the standings of the loop `own` measured."""
     home = tmp_path_factory.mktemp("settled")
     place = Warehouse(str(home))
-    context = Context(configured(home), place, "run", lambda: spark_session, lambda _: None)
+    context = Context(configured(home, LOOPS), place, "run", lambda: spark_session, lambda _: None)
     for number, mark in MARKS.items():
         for name, rows in zip(("inferences", "feedback"), planted, strict=True):
             mine = [row for landed, row in rows if landed == number]
@@ -115,22 +111,6 @@ def write(place: Warehouse, table: Table, rows: Iterable[Row], number: int) -> N
     nothing = dict.fromkeys(table.schema.names)
     filled = [{**nothing, **row, "batch_id": number} for row in rows]
     place.append_once(table, filled, "test", number)
-
-
-def configured(home: Path) -> Config:
-    (home / "loops").mkdir()
-    (home / "loops" / "one.yaml").write_text(
-        "{loop: one, model: bot, outcome: {metric: m, signal: click, window: 1h}}"
-    )
-    base = load(None, (f"loops={home / 'loops'}",), {})
-    return base.model_copy(update={"loop": LOOPS})
-
-
-def typed(table: Table, row: Row, batch: int, offset: int) -> Row:
-    origin = {"batch_id": batch, "topic": table.name, "partition": 0, "offset": 1000 * batch}
-    origin |= {"offset": 1000 * batch + offset, "timestamp": T0, "schema": "s"}
-    lead = {"batch_id": batch, "attempt": 1, "defects": [], "origin": origin}
-    return {**dict.fromkeys(table.schema.names), **lead, **row}
 
 
 def told(rows: Iterable[Row]) -> list[Row]:
@@ -156,7 +136,7 @@ def settled(batch: int) -> datetime:
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_of_what_is_not_settled_nothing_is_missed(context: Context, name: str) -> None:
-    outcome = LOOPS[name].outcome.model_copy(update={"late": timedelta(days=9000)})
+    outcome = LOOPS[name].outcome.model_copy(update={"late": None})
     patient = LOOPS[name].model_copy(update={"outcome": outcome})
     (question,) = questions(patient)
     last = additions(context, patient, question, batch_of(BATCH_COUNT)).toArrow().to_pylist()
