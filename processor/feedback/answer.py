@@ -11,9 +11,9 @@ from typing import Any
 
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
-from processor.feedback.plain import Plain
 from processor.feedback.question import Question
 from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
+from processor.terms.plain import Plain
 
 _MICROSECOND = timedelta(microseconds=1)
 _PER_SECOND = 1e6  # microseconds

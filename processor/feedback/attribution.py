@@ -11,12 +11,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
-from processor.feedback.columns import Columns
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.question import Question
 from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
+from processor.terms.columns import Columns
 
 _SAID = ("event_id", "event_time", "value", "reward", "op", "supersedes")
 _PER_SECOND = 1e6  # microseconds

@@ -13,9 +13,9 @@ from processor.feedback.credit.base import CreditRule
 from processor.feedback.levels import Level, level_of
 from processor.feedback.rule import RETRACT, Rule
 from processor.feedback.signals.base import LABEL, NUMBER, Said, Signal
-from processor.feedback.terms import Terms, Value
 from processor.loops import LoopConfig, OutcomeConfig
 from processor.plugins import Registry
+from processor.terms import Terms, Value
 
 SIGNALS: Registry[Signal] = Registry(signals, "signal")
 CREDIT_RULES: Registry[CreditRule] = Registry(credit_rules, "rule of credit")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from processor.feedback import question_of, read
-from processor.feedback.plain import Plain
 from processor.feedback.question import SIGNALS
 from processor.feedback.signals.base import LABEL, NUMBER, Signal
 from processor.loops import LoopConfig
+from processor.terms.plain import Plain
 from tests.answers import METRIC, RECORDS, Event, event, fields, symbols
 
 EVENTS = 300

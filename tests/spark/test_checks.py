@@ -1,4 +1,4 @@
-"""Each rule on events finds what breaks it, and only that; valid events have no defects."""
+"""Each rule finds what breaks it and only that, of many events and of one; valid ones are clean."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import fastavro
@@ -17,18 +18,21 @@ from pyspark.sql import SparkSession
 from processor.avro.contracts import contract
 from processor.avro.framing import CONFLUENT, SchemaRef
 from processor.avro.registry import Resolved
-from processor.checks import CHECKS, rules
+from processor.checks import CHECKS, check, rules
 from processor.stages.typed import typed
 from processor.tables import RECORDS
 
 Said = dict[str, Any]
 
+MIXED = 120  # events of each type with several damages
 STAMP = datetime(2016, 6, 1, tzinfo=UTC)  # the time of every record
 DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
 TABLE = {record: table for table, record in RECORDS.items()}
 HEADER = {"event_id": "e", "event_time": STAMP, "source": "urn:test"}
-NAMED = {"inference_id": "i", "model_name": "m", "model_version": "1"}
+MODEL = {"model_name": "m", "model_version": "1"}
+NAMED = {"inference_id": "i", **MODEL}
 BOTH = {"a_id": "a", "b_id": "b"}
+TWO = {"a_id": "c", "b_id": "c", "a_inference_id": "i", "b_inference_id": "j"}
 
 VALID: Mapping[str, list[Said]] = {
     "InferenceEvent": [
@@ -41,6 +45,8 @@ VALID: Mapping[str, list[Said]] = {
             "class_probs": {"yes": 0.75, "no": 0.25},
             "features_num": {"x": 1.0},
         },
+        {**NAMED, "task": "REGRESSION", "role": "CANARY", "status": "OK", "pred_value": 0.0},
+        {**NAMED, "task": "REGRESSION", "role": "CANARY", "status": "TIMEOUT", "output_tokens": 0},
         {
             **NAMED,
             "task": "RANKING",
@@ -61,6 +67,8 @@ VALID: Mapping[str, list[Said]] = {
             {"kind": "THUMBS", "value_bool": False},
             {"kind": "REWARD", "value_num": 0.0, "solicit_prob": 1.0, "rater_confidence": 0.0},
             {"kind": "PREFERENCE", "preference": {**BOTH, "outcome": "TIE"}},
+            {"kind": "PREFERENCE", "preference": {**TWO, "outcome": "A"}},
+            {"kind": "REWARD", "value_num": -1.0, "scale_min": -1.0, "discount": 1.0},
             {"kind": "RANKING", "ranking": ["a"], "position": 0, "dwell_ms": 0, "reaction_ms": 0},
             {"kind": "CORRECTION", "content_json": "{}"},
             {"kind": "ENGAGEMENT"},
@@ -105,7 +113,7 @@ VALID: Mapping[str, list[Said]] = {
             "supersedes": "other",
         },
     ],
-    "ModelLifecycle": [{**NAMED, "action": "DEPLOYED", "traffic_share": 1.0}],
+    "ModelLifecycle": [{**MODEL, "action": "DEPLOYED", "traffic_share": 1.0}],
     "ErasureRequest": [{"request_id": "r", "scope": "SUBJECT", "target_key": "k"}],
 }
 """Events at the edge of what is allowed; each damage below is done to the first of its record."""
@@ -133,6 +141,8 @@ DAMAGE: Mapping[str, Mapping[str, list[Said]]] = {
         "unknown_status": [{"status": "UNKNOWN"}],
         "response_before_event": [{"response_time": STAMP - TICK}],
         "missing_pred_label": [{"pred_label": None, "class_probs": {}}],
+        "missing_pred_value": [{"task": "REGRESSION"}],
+        "pred_value_not_finite": [{"pred_value": math.nan}, {"pred_value": -math.inf}],
         "class_probs_range": [{"class_probs": {"yes": 1.5, "no": -0.5}}],
         "class_probs_sum": [{"class_probs": {"yes": 0.5, "no": 0.4}}],
         "label_not_in_class_probs": [{"pred_label": "perhaps"}],
@@ -145,6 +155,13 @@ DAMAGE: Mapping[str, Mapping[str, list[Said]]] = {
         ],
         "duplicate_candidate": [{"candidates": [{"candidate_id": "a", "rank": n} for n in (0, 1)]}],
         "negative_rank": [{"candidates": [{"candidate_id": "a", "rank": -1}]}],
+        "candidate_propensity_range": [
+            {"candidates": [{"candidate_id": "a", "rank": 0, "propensity": value}]}
+            for value in (-0.1, 1.1, math.nan)
+        ],
+        "negative_step_index": [{"step_index": -1}],
+        "negative_input_tokens": [{"input_tokens": -1}],
+        "negative_output_tokens": [{"output_tokens": -1}],
         "shown_not_a_candidate": [
             {"candidates": [{"candidate_id": "a", "rank": 0}], "shown_candidate_id": "b"}
         ],
@@ -168,14 +185,28 @@ DAMAGE: Mapping[str, Mapping[str, list[Said]]] = {
             {"kind": "COMMENT", "value_str": None, "content_json": ""},
         ],
         "not_one_value": [{"value_num": 1.0}, {"value_str": None}],
-        "empty_scale": [{**RATING, "value_num": 1.0, "scale_min": 1.0, "scale_max": 1.0}],
+        "value_num_not_finite": [
+            {**RATING, "value_num": value, "scale_min": 1.0, "scale_max": 5.0}
+            for value in (math.nan, math.inf)
+        ],
+        "empty_scale": [
+            {**RATING, "value_num": 1.0, "scale_min": low, "scale_max": high}
+            for low, high in ((1.0, 1.0), (math.nan, 1.0), (1.0, math.nan), (1.0, math.inf))
+        ],
         "value_off_scale": [
             {**RATING, "value_num": value, "scale_min": 1.0, "scale_max": 5.0}
-            for value in (0.9, 5.1, math.nan)
-        ],
+            for value in (0.9, 5.1)
+        ]
+        + [{"kind": "REWARD", "value_str": None, "value_num": 1.1, "scale_max": 1.0}],
         "unknown_preference": [
             {"kind": "PREFERENCE", "preference": {**BOTH, "outcome": "UNKNOWN"}}
         ],
+        "preference_of_one": [
+            {"kind": "PREFERENCE", "preference": {**TWO, "outcome": "A", "b_inference_id": value}}
+            for value in ("i", None)
+        ],
+        "duplicate_ranking": [{"kind": "RANKING", "ranking": ["a", "b", "a"]}],
+        "discount_range": [{"discount": 1.1}, {"discount": math.nan}],
         **OF_REVISIONS,
         "solicit_prob_range": [{"solicit_prob": 0.0}, {"solicit_prob": math.nan}],
         "rater_confidence_range": [{"rater_confidence": 1.01}, {"rater_confidence": -0.01}],
@@ -199,6 +230,7 @@ DAMAGE: Mapping[str, Mapping[str, list[Said]]] = {
         "missing_target": [{"inference_id": None}, {"inference_id": "", "entity_key": ""}],
         "empty_metric": [{"metric": ""}],
         "not_one_value": [{"value_num": 1.0}, {"value_bool": None}],
+        "value_num_not_finite": [{"value_bool": None, "value_num": math.nan}],
         "known_before_event": [{"known_time": STAMP - TICK}],
         "unknown_maturity": [{"maturity": "UNKNOWN"}],
         **OF_REVISIONS,
@@ -264,17 +296,35 @@ def found(spark: SparkSession, record: str, events: list[Said]) -> list[list[dic
 def test_each_rule_finds_what_breaks_it_and_nothing_else_does(
     spark: SparkSession, record: str
 ) -> None:
+    """And a producer who asks of one event is told what the batch will say, to the letter."""
     planted = {**OF_ALL, **DAMAGE[record]}
     assert set(planted) == {rule.code for rule in rules(record)}, "every rule has its damage"
     cases = [(code, change) for code, changes in planted.items() for change in changes]
     valid = VALID[record]
     events = [*valid, *(valid[0] | change for _, change in cases)]
-    defects = found(spark, record, events)
+    battered = [mixed(record, [change for _, change in cases], Random(n)) for n in range(MIXED)]
+    defects = found(spark, record, [*events, *battered])
+    for said, told in zip([*events, *battered], defects, strict=True):
+        mine = [vars(each) for each in check(record, HEADER | said, STAMP)]
+        assert list(map(letters, mine)) == list(map(letters, told)), said
     assert all(not each for each in defects[: len(valid)]), defects[: len(valid)]
-    for (code, change), told in zip(cases, defects[len(valid) :], strict=True):
+    for (code, change), told in zip(cases, defects[len(valid) : len(events)], strict=True):
         codes = {defect["code"] for defect in told}
         assert code in codes, change
         assert codes - {code} <= ALSO.get(code, frozenset()), change
+
+
+def letters(defect: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The code and the letters of the detail: a map has no order."""
+    return defect["code"], sorted(defect["detail"])
+
+
+def mixed(record: str, changes: list[Said], rng: Random) -> Said:
+    """A valid event, damaged a few times over."""
+    event = rng.choice(VALID[record])
+    for change in rng.sample(changes, rng.randrange(1, 4)):
+        event = event | change
+    return event
 
 
 def test_a_detail_names_the_value_and_stays_short(spark: SparkSession) -> None:

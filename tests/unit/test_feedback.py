@@ -10,8 +10,8 @@ import pytest
 
 from processor.errors import ConfigError
 from processor.feedback import Outcome, Question, attribute, known, questions, read, served
-from processor.feedback.plain import number_text
 from processor.loops import LoopConfig
+from processor.terms.plain import number_text
 
 T0 = datetime(2024, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from processor.feedback.terms import Terms, Value
 from processor.sections import Section
+from processor.terms import Terms, Value
 
 FROM_FIRST, FROM_LAST, BEHIND = "from_first", "from_last", "behind"
 """Fields of an inference among those that share an answer: its place counted from either end,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processor.feedback.credit.base import FROM_FIRST, CreditRule, NoParams
-from processor.feedback.terms import Terms, Value
+from processor.terms import Terms, Value
 
 
 def score(on: Terms[Value], _params: NoParams) -> Value:

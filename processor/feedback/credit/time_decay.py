@@ -7,8 +7,8 @@ from datetime import timedelta
 from pydantic import Field
 
 from processor.feedback.credit.base import BEHIND, CreditRule
-from processor.feedback.terms import Terms, Value
 from processor.sections import Duration, Section
+from processor.terms import Terms, Value
 
 HALF = 0.5
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from processor.feedback.terms import Formula, Terms, Value
+from processor.terms import Formula, Terms, Value
 
 Becomes = Literal["label", "number", "text"]
 LABEL, NUMBER, TEXT = "label", "number", "text"

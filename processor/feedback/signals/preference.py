@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processor.feedback.signals.base import Said, Signal
-from processor.feedback.terms import Formula, Terms, Value
+from processor.terms import Formula, Terms, Value
 
 EVEN = 0.5  # what each side of a tie is worth, so that a pair is always worth 1, or nothing
 

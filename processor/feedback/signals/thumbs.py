@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processor.feedback.signals.base import Said, Signal
-from processor.feedback.terms import Terms, Value
+from processor.terms import Terms, Value
 
 
 def value(on: Terms[Value]) -> Value:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pyspark.sql import functions as F
+from processor.checks.base import EventChecks, Rule, empty
+from processor.terms import Terms, Value
 
-from processor.checks.base import EventChecks, Rule, empty, repeated
+
+def _upside_down(on: Terms[Value], feature: Value) -> Value:
+    low, high = on.of(feature, "min"), on.of(feature, "max")
+    return on.every(on.finite(low), on.finite(high), on.no(on.at_least(high, low)))
+
 
 ENTRY = EventChecks(
     name="FeatureMetadata",
@@ -14,19 +19,17 @@ ENTRY = EventChecks(
         Rule(
             "no_features",
             "feature_set {feature_set} has no features",
-            lambda event, _: F.size(event["features"]) == 0,
+            lambda on: on.equal(on.size(on.field("features")), on.literal(0)),
         ),
         Rule(
             "duplicate_feature",
             "two features of feature_set {feature_set} have the same name",
-            lambda event, _: repeated(event["features"]["name"]),
+            lambda on: on.repeated(on.each(on.field("features"), "name")),
         ),
         Rule(
             "feature_range",
             "a feature of feature_set {feature_set} has its min above its max",
-            lambda event, _: F.exists(
-                event["features"], lambda feature: feature["min"] > feature["max"]
-            ),
+            lambda on: on.exists(on.field("features"), lambda each: _upside_down(on, each)),
         ),
     ),
 )

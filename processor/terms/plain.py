@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import add
 from typing import Any
 
 PLAIN_DIGITS = (1e-3, 1e7)
 """Numbers from here to there are written without an exponent, as Java does."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Plain:
@@ -29,6 +34,10 @@ class Plain:
     def head(self, name: str) -> Any:
         found = self.field(name)
         return found[0] if found else None
+
+    def micros(self, name: str) -> float | None:
+        found = self.field(name)
+        return None if found is None else float((found - _EPOCH) // timedelta(microseconds=1))
 
     def literal(self, value: str | float | bool) -> Any:  # noqa: FBT001  # a value
         return value
@@ -55,6 +64,12 @@ class Plain:
     def every(self, *conditions: Any) -> bool:
         return all(conditions)
 
+    def some(self, *conditions: Any) -> bool | None:
+        return _some(conditions)
+
+    def no(self, condition: bool | None) -> bool | None:  # noqa: FBT001  # a value, not a flag
+        return None if condition is None else not condition
+
     def equal(self, one: Any, other: Any) -> bool | None:
         return None if one is None or other is None else bool(one == other)
 
@@ -63,6 +78,12 @@ class Plain:
 
     def at_least(self, one: float | None, other: float | None) -> bool | None:
         return None if one is None or other is None else one >= other
+
+    def within(self, value: float | None, low: float | None, high: float | None) -> bool | None:
+        return None if value is None or low is None or high is None else low <= value <= high
+
+    def finite(self, value: float | None) -> bool | None:
+        return None if value is None else math.isfinite(value)
 
     def minus(self, one: float | None, other: float | None) -> float | None:
         return None if one is None or other is None else one - other
@@ -73,6 +94,54 @@ class Plain:
 
     def power(self, base: float | None, exponent: float | None) -> float | None:
         return None if base is None or exponent is None else math.pow(base, exponent)
+
+    def size(self, value: Any) -> int | None:
+        return None if value is None else len(value)
+
+    def keys(self, value: Any) -> list[Any] | None:
+        return None if value is None else list(value)
+
+    def values(self, value: Any) -> list[Any] | None:
+        return None if value is None else list(value.values())
+
+    def of(self, record: Any, name: str) -> Any:
+        return None if record is None else record[name]
+
+    def each(self, records: Any, name: str) -> list[Any] | None:
+        return None if records is None else [record[name] for record in records]
+
+    def exists(self, values: Any, test: Callable[[Any], Any]) -> bool | None:
+        return None if values is None else _some([test(value) for value in values])
+
+    def holds(self, values: Any, item: Any) -> bool | None:
+        return None if values is None or item is None else item in values
+
+    def repeated(self, values: Any) -> bool | None:
+        return None if values is None else len(set(values)) < len(values)
+
+    def total(self, values: Any) -> float | None:
+        return None if values is None else reduce(add, values, 0.0)
+
+
+def _some(conditions: Sequence[Any]) -> bool | None:
+    if any(conditions):
+        return True
+    return None if any(each is None for each in conditions) else False
+
+
+def shown(value: Any) -> str:  # any value of an event
+    """A value as Spark's cast to a string writes it, times in UTC; `null` for none."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else str(value).lower()
+    if isinstance(value, float):
+        return number_text(value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}".rstrip("0").rstrip(".")
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} -> {shown(each)}' for key, each in value.items())}}}"
+    return str(value)
 
 
 def number_text(number: float) -> str:

@@ -9,9 +9,10 @@ from processor.checks.base import (
     before,
     blank,
     empty,
+    not_finite,
+    one_value,
     stands,
     unknown,
-    values_said,
 )
 
 ENTRY = EventChecks(
@@ -20,14 +21,15 @@ ENTRY = EventChecks(
         Rule(
             "missing_target",
             "neither inference_id nor entity_key is given",
-            lambda event, _: blank(event["inference_id"]) & blank(event["entity_key"]),
+            lambda on: on.every(blank(on, "inference_id"), blank(on, "entity_key")),
         ),
         empty("metric"),
         Rule(
             "not_one_value",
             "{op} needs exactly one of value_num, value_bool and value_str",
-            lambda event, _: stands(event) & (values_said(event) != 1),
+            lambda on: on.every(stands(on), on.no(one_value(on))),
         ),
+        not_finite("value_num"),
         before("known_before_event", later="known_time", earlier="event_time"),
         unknown("maturity"),
         *REVISION,

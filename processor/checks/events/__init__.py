@@ -1,0 +1,1 @@
+"""The rules of each event type, one file each."""
