@@ -117,6 +117,20 @@ class EvaluationConfig(Section):
     alpha: float = Field(default=0.05, gt=0, lt=1)
 
 
+class ArrivalsConfig(Section):
+    """How the events of a batch are held against each other, and against those before.
+
+    Looked at are events that happened within `lookback` of the watermark. A near-duplicate is said
+    by the same source of the same thing within `near`. A minute is a burst if a source said more
+    than `burst_events` in it, and more than `burst_factor` times what it says in its median minute.
+    """
+
+    lookback: Duration = timedelta(days=7)
+    near: Duration = timedelta(seconds=5)
+    burst_events: int = Field(default=30, gt=0)
+    burst_factor: float = Field(default=10.0, ge=1)
+
+
 class LoopConfig(Section):
     """One feedback loop: one model, what its answers mean, and what follows from them.
 
@@ -128,6 +142,7 @@ class LoopConfig(Section):
     task: Literal["classification"] = "classification"
     outcome: OutcomeConfig
     outcomes: tuple[OutcomeConfig, ...] = ()
+    arrivals: ArrivalsConfig = ArrivalsConfig()
     reference: ReferenceConfig | None = None
     slices: tuple[str, ...] = ()
     min_slice_rows: int = Field(default=30, gt=0)

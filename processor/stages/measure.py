@@ -1,4 +1,4 @@
-"""measure: what is known, how good the models were, and whether their inputs have moved."""
+"""measure: what is known, how good the models were, and what has moved or gone amiss."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, p
 from processor.measure.quality import QualityCounts, quality
 from processor.measurements import OVERALL, Measurement
 from processor.sections import parse_duration
+from processor.stages.arrivals import arrivals
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
 from processor.stages.quiet import quiet
@@ -44,6 +45,7 @@ def run(context: Context, batch: Batch) -> None:
         context.say(f"measuring {loop.loop}")
         against = reference(loop)
         found += [*standings(context, loop, batch), *_quality(context, loop, batch, against)]
+        found += arrivals(context, loop, batch)
         for version, profiles in _profiles(context, loop, batch, against).items():
             kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
             found += _drift(loop, version, against, profiles)
@@ -179,7 +181,7 @@ def _profile_row(loop: LoopConfig, batch: Batch, version: str, profile: Profile)
 STAGE = Stage(
     "measure",
     "quality, drift, and what is not known yet",
-    (TYPED["inferences"], TYPED["sessions"], OUTCOMES, PROOFS),
+    (*(TYPED[n] for n in ("inferences", "sessions", "ground_truth", "feedback")), OUTCOMES, PROOFS),
     (PROFILES, MEASUREMENTS),
     run,
     rests=quiet,

@@ -1,0 +1,68 @@
+"""The part of `measure` that counts what is amiss among the answers of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from processor.batches import Batch
+from processor.feedback.question import Question, questions
+from processor.loops import LoopConfig
+from processor.measure.arrivals import ARRIVAL, Counts, about, counted, rates, source_of, targets
+from processor.measurements import Measurement
+from processor.stages.base import Context, watermarks
+from processor.stages.sources import valid
+
+_PARTS = {"feedback": ("candidate_id", "item_id"), "ground_truth": ()}
+"""What an event may be about of its target, by table."""
+
+
+def arrivals(context: Context, loop: LoopConfig, batch: Batch) -> Iterator[Measurement]:
+    """The rates of each table that the loop's answers come from, in one job each."""
+    asked = questions(loop)
+    for table in sorted({each.signal.source for each in asked}):
+        mine = [each for each in asked if each.signal.source == table]
+        since = watermarks(context).get(batch.id)
+        found = counted(
+            _events(context, loop, mine, batch, since),
+            targets(_reachable(context, loop, mine, batch, since)),
+            batch.id,
+            loop.arrivals,
+        )
+        (row,) = found.collect()
+        yield from rates(loop, table, Counts(**row.asDict()))
+
+
+def _events(
+    context: Context, loop: LoopConfig, asked: list[Question], batch: Batch, mark: datetime | None
+) -> DataFrame:
+    """What was said of the loop's metrics: in this batch, and lately."""
+    table = asked[0].signal.source
+    recent = _since(mark, loop.arrivals.lookback)
+    parts = (F.coalesce(name, F.lit("")) for name in _PARTS[table])
+    metrics = [each.rule.metric for each in asked]
+    said = valid(context, table, batch).where(F.col("metric").isin(*metrics))
+    return said.where(recent | (F.col("batch_id") == batch.id)).select(
+        *("event_id", "event_time", "metric"),
+        (F.col("op") == "CREATE").alias("created"),
+        recent.alias("recent"),
+        source_of(table).alias("source"),
+        about(table).alias("about"),
+        F.concat_ws("|", *parts).alias("part"),
+        *ARRIVAL,
+    )
+
+
+def _reachable(
+    context: Context, loop: LoopConfig, asked: list[Question], batch: Batch, mark: datetime | None
+) -> DataFrame:
+    """The inferences that a recent answer in its window can be about, of any model."""
+    longest = max(each.rule.patience for each in asked)
+    return valid(context, "inferences", batch).where(_since(mark, loop.arrivals.lookback + longest))
+
+
+def _since(mark: datetime | None, span: timedelta) -> Column:
+    return F.lit(True) if mark is None else F.col("event_time") >= F.lit(mark - span)
