@@ -95,6 +95,22 @@ class LeakageConfig(Section):
         return self
 
 
+class TrustConfig(Section):
+    """What becomes of answers of sources that were found misbehaving in an earlier batch.
+
+    `weight` is what those count that are down-weighted.
+    """
+
+    misbehaving: Literal["keep", "exclude", "downweight"] = "keep"
+    weight: float = Field(default=0.1, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _a_weight_is_for_downweighting(self) -> Self:
+        if "weight" in self.model_fields_set and self.misbehaving != "downweight":
+            raise ValueError("a weight needs `misbehaving: downweight`")
+        return self
+
+
 class DatasetConfig(Section):
     """One recipe: which rows become a dataset version, and in which formats."""
 
@@ -104,6 +120,7 @@ class DatasetConfig(Section):
     sampling: dict[str, Any] = Field(default={"policy": "all"})
     split: SplitConfig = SplitConfig()
     leakage: LeakageConfig = LeakageConfig()
+    sources: TrustConfig = TrustConfig()
     formats: tuple[str, ...] = ("parquet",)
     seed: int = 0
 
@@ -131,6 +148,25 @@ class ArrivalsConfig(Section):
     burst_factor: float = Field(default=10.0, ge=1)
 
 
+class SourcesConfig(Section):
+    """When a source of feedback is called misbehaving: see docs/guide/validation.md.
+
+    `alpha`: of the sources that are called so, this share may be honest. `tolerance`: by how much
+    less than others an honest one may agree, as a share of its answers. Compared is what at least
+    `raters` sources answered; judged are sources of at least `least_answers`. A person needs
+    `reaction_ms` to react, gives no more than `per_minute` answers in a minute, and may seem to do
+    otherwise in a share `slips` of the cases.
+    """
+
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    tolerance: float = Field(default=0.1, gt=0, lt=1)
+    raters: int = Field(default=3, ge=2)
+    least_answers: int = Field(default=10, gt=0)
+    reaction_ms: int = Field(default=300, gt=0)
+    per_minute: int = Field(default=30, gt=0)
+    slips: float = Field(default=0.05, gt=0, lt=1)
+
+
 class LoopConfig(Section):
     """One feedback loop: one model, what its answers mean, and what follows from them.
 
@@ -143,6 +179,7 @@ class LoopConfig(Section):
     outcome: OutcomeConfig
     outcomes: tuple[OutcomeConfig, ...] = ()
     arrivals: ArrivalsConfig = ArrivalsConfig()
+    sources: SourcesConfig = SourcesConfig()
     reference: ReferenceConfig | None = None
     slices: tuple[str, ...] = ()
     min_slice_rows: int = Field(default=30, gt=0)

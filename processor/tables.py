@@ -259,6 +259,30 @@ DATASET_ROWS = Table(
     ),
     ("dataset", "version", "inference_id"),
 )
+SOURCES = Table(
+    "sources",
+    struct(
+        batch_id=_LONG,
+        loop=_TEXT,
+        source=_TEXT,
+        answers=_LONG,
+        timed=_LONG,
+        fast=_LONG,
+        minutes=_LONG,
+        crowded=_LONG,
+        compared=_LONG,
+        matched=_DOUBLE,
+        expected=_DOUBLE,
+        bets=T.ArrayType(_LONG),
+        only=_TEXT,
+        sameness=_LONG,
+        most=_LONG,
+        log_e=_DOUBLE,
+        verdict=_TEXT,
+        reasons=T.ArrayType(_TEXT),
+    ),
+    ("batch_id", "loop", "source"),
+)
 PROFILES = Table(
     "profiles",
     struct(
@@ -338,5 +362,5 @@ RUNS = Table(
 TYPED = {name: _typed(name, RECORDS[name]) for name in Topics.model_fields}
 TABLES = (
     *(BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), OUTCOMES, DATASETS, DATASET_ROWS),
-    *(PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
+    *(SOURCES, PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
 )

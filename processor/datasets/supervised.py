@@ -16,6 +16,7 @@ from processor.datasets.weights import weight
 from processor.loops import DatasetConfig
 
 KEPT = "kept"
+SOURCE = "source"  # why an answer is left out whose source was found misbehaving
 NUMERIC, CATEGORICAL = "num.", "str."
 """Prefixes of feature columns, by what they hold: doubles, or text."""
 
@@ -38,8 +39,8 @@ def candidates(
 ) -> DataFrame:
     """Every outcome with its cells and its draw, and why it cannot become a row; on keys alone.
 
-    Columns in: `outcomes` inference_id, state, value, reward, credit, solicit_prob, origins;
-    `inferences` inference_id, split_group, response_time, training_allowed, log_keep_prob, and
+    Columns in: `outcomes` inference_id, state, value, reward, credit, solicit_prob, origins, and
+    misbehaving (the source of the answer) where the recipe does not keep those; `inferences` inference_id, split_group, response_time, training_allowed, log_keep_prob, and
     what the policies read. Columns out: inference_id, label, origins, refusal (null for what can
     be chosen), split, cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's
     watermark.
@@ -51,11 +52,12 @@ def candidates(
     sided = named.withColumn("split", split(recipe.config.split, recipe.salt))
     return sided.select(
         *("inference_id", "label", "origins"),
-        _refusal().alias("refusal"),
+        _refusal(recipe).alias("refusal"),
         "split",
         recipe.chain.cells().alias("cells"),
         draw(F.col("inference_id"), f"sample|{recipe.salt}").alias("drawn"),
-        *("credit", "log_keep_prob", "solicit_prob"),
+        _trusted(recipe).alias("credit"),
+        *("log_keep_prob", "solicit_prob"),
     )
 
 
@@ -76,13 +78,24 @@ def decide(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
     )
 
 
-def _refusal() -> Column:
-    return (
+def _refusal(recipe: Recipe) -> Column:
+    refusal = (
         F.when(F.col("state") == "RETRACTED", "retracted")
         .when(F.col("label").isNull(), "no_label")
         .when(~F.col("training_allowed"), "training_not_allowed")
         .when(F.col("split").isNull(), EMBARGO)
     )
+    if recipe.config.sources.misbehaving != "exclude":
+        return refusal
+    return refusal.when(F.col("misbehaving"), SOURCE)
+
+
+def _trusted(recipe: Recipe) -> Column:
+    """The credit, of which a down-weighted source's answer has a part."""
+    told, credit = recipe.config.sources, F.col("credit")
+    if told.misbehaving != "downweight":
+        return credit
+    return F.when(F.col("misbehaving"), credit * told.weight).otherwise(credit)
 
 
 def feature_names(inferences: DataFrame) -> tuple[list[str], list[str]]:

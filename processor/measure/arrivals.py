@@ -140,10 +140,12 @@ def _bursts(events: DataFrame, new: Column, told: ArrivalsConfig) -> DataFrame:
 
 
 def rates(loop: LoopConfig, table: str, found: Counts) -> Iterator[Measurement]:
-    """Each share, with its 95 % interval; no value where no event could have been such a one."""
+    """Each share, with its 95 % interval; none where no event could have been such a one."""
     for kind in KINDS:
         hits, n = getattr(found, kind), getattr(found, f"{kind}_of")
-        low, high = wilson(hits, n) if n else (None, None)
+        if n == 0:
+            continue
+        low, high = wilson(hits, n)
         yield Measurement(
             loop=loop.loop,
             model_name=loop.model,
@@ -152,7 +154,7 @@ def rates(loop: LoopConfig, table: str, found: Counts) -> Iterator[Measurement]:
             slice=OVERALL,
             window="batch",
             n=n,
-            value=hits / n if n else None,
+            value=hits / n,
             ci_low=low,
             ci_high=high,
         )

@@ -21,6 +21,7 @@ from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, watermarks
+from processor.stages.misbehaving import marked
 from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 
@@ -99,7 +100,7 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     parent = _parent(context, batch, recipe.config.name)
     marks = watermarks(context)
     since = question_of(loop, loop.outcome).rule.horizon(marks.get(parent.batch_id))
-    news = _news(context, batch, loop, parent)
+    news = _news(context, batch, loop, recipe, parent)
     keys = _keys(inferences(context, loop, batch, since), recipe)
     found = supervised.candidates(news, keys, recipe, marks.get(batch.id)).persist()
     open_to_choice = found.where(F.col("refusal").isNull())
@@ -130,11 +131,16 @@ def _parent(context: Context, batch: Batch, dataset: str) -> Parent:
     return Parent(last["version"], last["batch_id"]) if last else Parent(None, 0)
 
 
-def _news(context: Context, batch: Batch, loop: LoopConfig, parent: Parent) -> DataFrame:
+def _news(
+    context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
+) -> DataFrame:
     """The last thing that became known of each inference since the parent version."""
     since = ledger(context, loop, batch).where(F.col("batch_id") > parent.batch_id)
-    wanted = ("state", "value", "reward", "credit", "origins")
-    return latest(since, *wanted).withColumn("solicit_prob", _solicit_prob())
+    wanted = ("state", "value", "reward", "credit", "origins", "answered_at")
+    news = latest(since, *wanted).withColumn("solicit_prob", _solicit_prob())
+    if recipe.config.sources.misbehaving == "keep":
+        return news
+    return marked(context, loop, batch, news)
 
 
 def _solicit_prob() -> Column:

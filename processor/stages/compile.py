@@ -20,7 +20,16 @@ from processor.stages.breaker import refuse_defects
 from processor.stages.quiet import quiet
 from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build, recipes
-from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, struct
+from processor.tables import (
+    DATASET_ROWS,
+    DATASETS,
+    MEASUREMENTS,
+    OUTCOMES,
+    PROOFS,
+    SOURCES,
+    TYPED,
+    struct,
+)
 
 _MARKS = struct(batch_id=T.LongType(), before=T.TimestampType())
 
@@ -83,7 +92,7 @@ def _union(frames: Iterable[DataFrame]) -> DataFrame:
 STAGE = Stage(
     "compile",
     "join answers to inferences, publish dataset versions",
-    (TYPED["inferences"], TYPED["ground_truth"], TYPED["feedback"], PROOFS, OUTCOMES),
+    (TYPED["inferences"], TYPED["ground_truth"], TYPED["feedback"], PROOFS, OUTCOMES, SOURCES),
     (OUTCOMES, DATASET_ROWS, MEASUREMENTS, DATASETS),
     run,
     gate=refuse_defects,

@@ -21,6 +21,7 @@ from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, p
 from processor.measure.quality import QualityCounts, quality
 from processor.measurements import OVERALL, Measurement
 from processor.sections import parse_duration
+from processor.stages import misbehaving
 from processor.stages.arrivals import arrivals
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
@@ -28,7 +29,7 @@ from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
 from processor.stages.sources import inferences, ledger, sliced
 from processor.stages.standings import standings
-from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, TYPED
+from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, SOURCES, TYPED
 
 BATCH_WINDOW = "batch"
 MOMENT = timedelta(microseconds=1)  # the least by which times differ
@@ -37,9 +38,9 @@ MOMENT = timedelta(microseconds=1)  # the least by which times differ
 def run(context: Context, batch: Batch) -> None:
     """Measures every loop, and keeps the profiles that drift was found from."""
     writes = Writes("measure", context, batch)
-    if not writes.pending(MEASUREMENTS) and not writes.pending(PROFILES):
+    if not any(writes.pending(table) for table in STAGE.writes):
         return
-    found: list[Measurement] = []
+    found = list(misbehaving.write(context, batch, writes))
     kept: list[dict[str, Any]] = []
     for loop in context.config.loop.values():
         context.say(f"measuring {loop.loop}")
@@ -182,7 +183,7 @@ STAGE = Stage(
     "measure",
     "quality, drift, and what is not known yet",
     (*(TYPED[n] for n in ("inferences", "sessions", "ground_truth", "feedback")), OUTCOMES, PROOFS),
-    (PROFILES, MEASUREMENTS),
+    (SOURCES, PROFILES, MEASUREMENTS),
     run,
     rests=quiet,
 )

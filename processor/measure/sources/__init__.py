@@ -1,0 +1,1 @@
+"""What gives a source of feedback away, one file per test."""
