@@ -151,15 +151,15 @@ class ArrivalsConfig(Section):
 class SourcesConfig(Section):
     """When a source of feedback is called misbehaving: see docs/guide/validation.md.
 
-    `alpha`: of the sources that are called so, this share may be honest. `tolerance`: by how much
-    less than others an honest one may agree, as a share of its answers. Compared is what at least
+    `alpha`: of the sources that are called so, this share may be honest. `tolerance`: how many
+    times as often as others an honest one may dissent, or as rarely. Compared is what at least
     `raters` sources answered; judged are sources of at least `least_answers`. A person needs
     `reaction_ms` to react, gives no more than `per_minute` answers in a minute, and may seem to do
     otherwise in a share `slips` of the cases.
     """
 
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    tolerance: float = Field(default=0.1, gt=0, lt=1)
+    tolerance: float = Field(default=1.5, ge=1)
     raters: int = Field(default=3, ge=2)
     least_answers: int = Field(default=10, gt=0)
     reaction_ms: int = Field(default=300, gt=0)

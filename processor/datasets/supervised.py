@@ -40,7 +40,8 @@ def candidates(
     """Every outcome with its cells and its draw, and why it cannot become a row; on keys alone.
 
     Columns in: `outcomes` inference_id, state, value, reward, credit, solicit_prob, origins, and
-    misbehaving (the source of the answer) where the recipe does not keep those; `inferences` inference_id, split_group, response_time, training_allowed, log_keep_prob, and
+    misbehaving (the source of the answer) where the recipe does not keep those; `inferences`
+    inference_id, split_group, response_time, training_allowed, log_keep_prob, and
     what the policies read. Columns out: inference_id, label, origins, refusal (null for what can
     be chosen), split, cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's
     watermark.

@@ -125,9 +125,11 @@ def compared(found: DataFrame, told: SourcesConfig) -> DataFrame:
 
     Columns in as `matches` gives them.
     """
-    due = F.greatest(F.col("expected") - F.lit(told.tolerance), F.lit(0.0))
-    bets = [_nano(F.log(1 + F.lit(s) * (due - F.col("match")) / (1 - due))) for s in STAKES]
-    alike = _nano(-F.log(F.least(F.col("chance") + F.lit(told.tolerance), F.lit(1.0))))
+    dissent = F.lit(told.tolerance) * (1 - F.col("expected"))
+    open_to_bets = (dissent > 0) & (dissent < 1)
+    gains = (1 - F.lit(s) + F.lit(s) * (1 - F.col("match")) / dissent for s in STAKES)
+    bets = [_nano(F.when(open_to_bets, F.log(gain)).otherwise(0.0)) for gain in gains]
+    alike = _nano(-F.log(1 - (1 - F.col("chance")) / F.lit(told.tolerance)))
     same = F.min("value") == F.max("value")
     return found.groupBy("source").agg(
         F.count(F.lit(1)).alias("compared"),

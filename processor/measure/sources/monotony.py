@@ -1,9 +1,9 @@
 """monotony: it always says the same, where others do not.
 
-An honest source's answer is drawn among those given to the same question, so it has that value with
-the share that the value has there (and no more than the tolerance above it). The probability that
-all its answers have it is the product. Which value to bet on is what its first answer says, so one
-answer is no evidence: it is taken to be the one that would be the most.
+An honest source's answer is drawn among those given to the same question, so it is of another mind
+with the share that the other values have there; or more rarely, by the `tolerance`. The probability
+that all its answers are the same is a product of such shares. Which value to bet on is what its
+first answer says, so that one is no evidence: it is taken to be the one that would be the most.
 """
 
 from __future__ import annotations
