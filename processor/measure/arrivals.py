@@ -6,7 +6,6 @@ Said twice, said nearly twice, about nothing that is known, and in bursts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
@@ -84,41 +83,37 @@ def counted(events: DataFrame, known: DataFrame, batch_id: int, told: ArrivalsCo
     recent (its target is among `known`, if there is one), source, about, part (of what it is
     about), and ARRIVAL, of batches up to this one; `known` as `targets` gives it.
     """
-    told_once = events.withColumn("_again", _place("event_id") > 1)
+    said = events.withColumn("_again", _is_again())
     new = F.col("batch_id") == batch_id
-    first = told_once.where(~F.col("_again"))
-    asked = first.where(new & F.col("recent") & F.col("about").isNotNull())
-    frames = (
-        told_once.where(new).agg(_count(F.col("_again"), "duplicate"), _all("duplicate")),
-        _near(first.where("created"), told)
-        .where(new)
-        .agg(_count(F.col("_near"), "near_duplicate"), _all("near_duplicate")),
-        asked.join(known, "about", "left_anti").agg(_all("orphan").alias("orphan")),
-        asked.agg(_all("orphan")),
-        _bursts(first, new, told),
+    found = known.withColumn("_found", F.lit(True))
+    judged = said.withColumn("_near", _is_near(told)).where(new).join(found, "about", "left")
+    first = ~F.col("_again")
+    created = first & F.col("created")
+    asked = first & F.col("recent") & F.col("about").isNotNull()
+    counts = judged.agg(
+        *_pair("duplicate", F.col("_again"), of=F.lit(True)),
+        *_pair("near_duplicate", F.col("_near"), of=created),
+        *_pair("orphan", F.col("_found").isNull(), of=asked),
     )
-    return reduce(DataFrame.crossJoin, frames).select(*Counts._fields)
+    return counts.crossJoin(_bursts(said.where(first), new, told)).select(*Counts._fields)
 
 
-def _place(*keys: str) -> Column:
-    return F.row_number().over(Window.partitionBy(*keys).orderBy(*ARRIVAL))
+def _pair(name: str, hit: Column, *, of: Column) -> tuple[Column, Column]:
+    """How many of some events are such ones, and how many they are."""
+    return F.count_if(of & hit).alias(name), F.count_if(of).alias(f"{name}_of")
 
 
-def _count(condition: Column, name: str) -> Column:
-    return F.count_if(condition).alias(name)
+def _is_again() -> Column:
+    """Whether an event was said before under its id."""
+    return F.row_number().over(Window.partitionBy("event_id").orderBy(*ARRIVAL)) > 1
 
 
-def _all(name: str) -> Column:
-    return F.count(F.lit(1)).alias(f"{name}_of")
-
-
-def _near(events: DataFrame, told: ArrivalsConfig) -> DataFrame:
-    """The events, and whether the same was said of the same by the same shortly before."""
-    of_one = Window.partitionBy("source", "about", "part", "metric")
+def _is_near(told: ArrivalsConfig) -> Column:
+    """Whether the same source said something of the same shortly before; repeats do not count."""
+    of_one = Window.partitionBy("_again", "created", "source", "about", "part", "metric")
     before = F.lag("event_time").over(of_one.orderBy("event_time", *ARRIVAL))
-    gap = F.col("event_time") - before
-    near = F.col("about").isNotNull() & (gap <= F.lit(told.near))
-    return events.withColumn("_near", F.coalesce(near, F.lit(False)))
+    near = F.col("about").isNotNull() & (F.col("event_time") - before <= F.lit(told.near))
+    return F.coalesce(near, F.lit(False))
 
 
 def _bursts(events: DataFrame, new: Column, told: ArrivalsConfig) -> DataFrame:

@@ -16,7 +16,7 @@ import pytest
 from processor.loops import SourcesConfig, TrustConfig
 from processor.measure.misbehaving import MISBEHAVING, TESTS, e_bh, judged
 from processor.measure.sources.base import STAKES, Tally, log_mean, too_often
-from processor.simulate.raters import BOTS, HONEST, Crowd, crowd, rated
+from processor.simulate.raters import BOTS, HONEST, Crowd, Ratings, crowd, rated
 from tests.tallies import compare, tallies, tally
 
 TOLD = SourcesConfig()
@@ -144,7 +144,7 @@ def test_whoever_looks_after_every_batch_calls_no_more_honest_raters() -> None:
         called: set[str] = set()
         whole = rated(them, 600, 4, rng)
         for upto in range(60, 601, 60):
-            part = type(whole)(*(each[whole.question < upto] for each in whole))
+            part = Ratings._make(each[whole.question < upto] for each in whole)
             verdicts = judged(tallies(them, part, EXACT), EXACT)
             called |= {name for name, each in verdicts.items() if each.verdict == MISBEHAVING}
         ever, of = ever + len(called), of + len(them.kinds)
