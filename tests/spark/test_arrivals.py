@@ -140,6 +140,22 @@ def test_what_is_amiss_is_what_plain_python_finds(spark: SparkSession) -> None:
     assert all(getattr(oracle(rows, 3), kind) for kind in ("duplicate", "near_duplicate", "burst"))
 
 
+def test_a_burst_is_more_than_both_of_its_bounds(spark: SparkSession) -> None:
+    """In its busy minute and its four others: one says 8 and 1, one 9 and 1, one 9 and 3."""
+    rows: list[Row] = []
+    for source, busy, quiet in (("few", 8, 1), ("burst", 9, 1), ("usual", 9, 3)):
+        for minute, count in enumerate((busy, *(quiet,) * 4)):
+            for second in range(count):
+                at = T0 + timedelta(minutes=minute, seconds=5 * second)
+                told = {"event_id": f"{source}{minute}.{second}", "event_time": at}
+                where = {"topic": "t", "partition": 0, "offset": len(rows)}
+                fixed = {"metric": "a", "created": True, "recent": True, "batch_id": 1, "landed": 1}
+                rows.append({**told, **where, **fixed, "source": source})
+    frame = spark.createDataFrame(pa.Table.from_pylist(rows, SCHEMA))
+    (row,) = counted(frame, frame.select("about"), 1, TOLD).collect()
+    assert (row["burst"], row["burst_of"]) == (9, len(rows))
+
+
 def test_who_said_it_and_of_what(spark: SparkSession) -> None:
     rng = Random(5)
     rows = [event(rng, "feedback") for _ in range(300)]
