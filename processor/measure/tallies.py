@@ -18,6 +18,7 @@ UNIT = ("metric", "target", "epoch")
 """What is compared: answers to one question about one thing, of one stretch of time."""
 
 _PACE = ("answers", "timed", "fast", "minutes", "crowded")
+_SHARES = (("match", "matched"), ("expected", "expected"))
 _SUMS = ("compared", "matched", "expected", "sameness")
 _MACHINES = ("LLM_JUDGE", "REWARD_MODEL", "RULE")
 _EXACT = "decimal(38,18)"  # sums of these do not depend on the order of rows, as doubles' do
@@ -139,9 +140,6 @@ def compared(found: DataFrame, told: SourcesConfig) -> DataFrame:
         F.sum(alike).alias("sameness"),
         F.max(alike).alias("most"),
     )
-
-
-_SHARES = (("match", "matched"), ("expected", "expected"))
 
 
 def _nano(number: Column) -> Column:
