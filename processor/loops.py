@@ -112,11 +112,15 @@ class TrustConfig(Section):
 
 
 class DatasetConfig(Section):
-    """One recipe: which rows become a dataset version, and in which formats."""
+    """One recipe: which rows become a dataset version, and in which formats.
+
+    An incremental version is made of what became known since the one before it, a full one of
+    everything that is known.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     kind: Literal["supervised"] = "supervised"
-    mode: Literal["incremental"] = "incremental"
+    mode: Literal["incremental", "full"] = "incremental"
     sampling: dict[str, Any] = Field(default={"policy": "all"})
     split: SplitConfig = SplitConfig()
     leakage: LeakageConfig = LeakageConfig()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 INSUFFICIENT = "INSUFFICIENT"
+REFUSED = "REFUSED"
 OVERALL = "all"  # the slice that is everybody
+DATASET = "dataset."
 
 
 @dataclass(frozen=True)
@@ -42,3 +46,14 @@ class Measurement:
     reason: str | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
+
+
+def dataset_metric(dataset: str, what: str) -> str:
+    """The metric of something that a version of a dataset is judged by."""
+    return f"{DATASET}{dataset}.{what}"
+
+
+def refused_dataset(row: Mapping[str, Any]) -> str | None:
+    """The dataset that, by this row of `measurements`, has no version in its batch."""
+    is_refusal = row["metric"].startswith(DATASET) and row["verdict"] in (INSUFFICIENT, REFUSED)
+    return row["metric"].split(".")[1] if is_refusal else None

@@ -252,6 +252,7 @@ DATASET_ROWS = Table(
         dataset=_TEXT,
         version=_TEXT,
         inference_id=_TEXT,
+        label=_TEXT,
         split=_TEXT,
         inclusion_prob=_DOUBLE,
         weight=_DOUBLE,

@@ -62,14 +62,15 @@ def report(found: Iterable[Row], held_out: int, config: LeakageConfig) -> dict[s
     return {check: _said(told.get(check), held_out) for check in checks}
 
 
-def refusals(told: Mapping[str, Any], config: LeakageConfig) -> list[str]:
-    """Why the version may not be used: one sentence for each limit that is exceeded."""
-    return [
-        f"{told[check]['rows']} held-out rows leak by {check} ({told[check]['share']:.4f} of them, "
-        f"{limit} are allowed), such as {told[check]['examples'][0]}"
+def refusals(told: Mapping[str, Any], config: LeakageConfig) -> dict[str, str]:
+    """Why the version may not be used: a sentence for each check whose limit is exceeded."""
+    return {
+        check: f"{told[check]['rows']} held-out rows leak by {check} "
+        f"({told[check]['share']:.4f} of them, {limit} are allowed), "
+        f"such as {' and '.join(told[check]['examples'][0])}"
         for check, limit in config.limits.items()
         if told[check]["share"] > limit
-    ]
+    }
 
 
 def _said(row: Row | None, held_out: int) -> dict[str, Any]:

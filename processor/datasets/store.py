@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 
 import pyarrow.fs as pafs
 
@@ -34,9 +36,7 @@ class Store:
 
     def begin(self) -> None:
         """Removes what an interrupted run left."""
-        for path in (self._aside, self._path):
-            if self._fs.get_file_info(path).type != pafs.FileType.NotFound:
-                self._fs.delete_dir(path)
+        self.remove()
         self._fs.create_dir(self._aside)
 
     def collect(self, form: Format, splits: tuple[str, ...]) -> Iterator[File]:
@@ -65,6 +65,25 @@ class Store:
                 out.write(content.encode())
             yield self._described(path, NO_SPLIT)
 
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 (hex) of every file that is there, by its path below the version."""
+        selector = pafs.FileSelector(self._path, allow_not_found=True, recursive=True)
+        files = [i for i in self._fs.get_file_info(selector) if i.type == pafs.FileType.File]
+        paths = sorted(info.path for info in files)
+        return {path.removeprefix(f"{self._path}/"): self._sha256(path) for path in paths}
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; raises OSError where there is none."""
+        with self._fs.open_input_stream(f"{self._path}/{MANIFEST}") as source:
+            told: dict[str, Any] = json.loads(source.read())
+        return told
+
+    def remove(self) -> None:
+        """Removes the version, and what was left half-made of it."""
+        for path in (self._aside, self._path):
+            if self._fs.get_file_info(path).type != pafs.FileType.NotFound:
+                self._fs.delete_dir(path)
+
     def finish(self, manifest: str) -> None:
         """Writes the manifest and moves the version into place."""
         spark_left = f"{self._aside}/_spark"
@@ -76,14 +95,18 @@ class Store:
 
     def _described(self, name: str, split: str, form: Format | None = None) -> File:
         path = f"{self._aside}/{name}"
+        digest = self._sha256(path)
+        with self._fs.open_input_file(path) as source:
+            rows = form.count(source) if form else 0
+        size = self._fs.get_file_info(path).size
+        return File(name, split, rows, size, digest)
+
+    def _sha256(self, path: str) -> str:
         digest = hashlib.sha256()
         with self._fs.open_input_stream(path) as source:
             while chunk := source.read(CHUNK):
                 digest.update(chunk)
-        with self._fs.open_input_file(path) as source:
-            rows = form.count(source) if form else 0
-        size = self._fs.get_file_info(path).size
-        return File(name, split, rows, size, digest.hexdigest())
+        return digest.hexdigest()
 
 
 def _is_data(info: pafs.FileInfo) -> bool:

@@ -68,14 +68,17 @@ def decide(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
     Columns out: inference_id, label, origins, reason (`kept`, or why not), split,
     inclusion_prob, weight: see `processor.datasets.weights`.
     """
+    wanted = ("inference_id", "label", "origins", "reason", "split", "inclusion_prob", "weight")
+    return weighed(found, chances).select(*wanted)
+
+
+def weighed(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
+    """The `candidates` with reason, inclusion_prob and weight, beside what these follow from."""
     kept = F.col("drawn") < F.col("inclusion_prob")
     chain = ("log_keep_prob", "solicit_prob", "inclusion_prob")
-    worth = weight(F.col("credit"), *map(F.col, chain))
-    return with_chances(found, chances).select(
-        *("inference_id", "label", "origins"),
-        F.coalesce("refusal", F.when(kept, KEPT).otherwise("not_sampled")).alias("reason"),
-        *("split", "inclusion_prob"),
-        worth.alias("weight"),
+    reason = F.coalesce("refusal", F.when(kept, KEPT).otherwise("not_sampled"))
+    return with_chances(found, chances).withColumns(
+        {"reason": reason, "weight": weight(F.col("credit"), *map(F.col, chain))}
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from processor.loops import LoopConfig
-from processor.measurements import OVERALL
+from processor.measurements import DATASET, OVERALL, refused_dataset
 from processor.report.rows import Row, Rows, ordered, pick, plain, where
 
 STANDINGS = ("known", "censored", "unknown", "retracted")
@@ -15,7 +15,6 @@ AMISS = ("late", "outside")
 """Answers that came amiss, counted besides."""
 
 _PREFIX = "outcomes."
-_DATASET = "dataset."
 _DIFFERENCE, _VERDICT = "accuracy_difference", "verdict"  # of a candidate, less its baseline
 _POINT = (
     *("batch_id", "value", "ci_low", "ci_high", "n", "reference", "reference_value"),
@@ -88,7 +87,7 @@ def _quality(told: Rows) -> list[dict[str, Any]]:
 
 def _is_quality(row: Row) -> bool:
     metric: str = row["metric"]
-    other = metric.startswith((_PREFIX, _DATASET)) or metric in (_DIFFERENCE, _VERDICT)
+    other = metric.startswith((_PREFIX, DATASET)) or metric in (_DIFFERENCE, _VERDICT)
     return row["feature"] is None and not other
 
 
@@ -149,10 +148,10 @@ def _dataset(row: Row) -> dict[str, Any]:
 
 def _refused(told: Rows) -> list[dict[str, Any]]:
     """The versions that were not made, by batch, and why."""
-    refused = [row for row in told if row["metric"].startswith(_DATASET) and row["reason"]]
     return [
-        {"dataset": row["metric"].split(".")[1], **pick(row, "batch_id", "reason")}
-        for row in ordered(refused, "batch_id", "metric")
+        {"dataset": dataset, **pick(row, "batch_id", "reason")}
+        for row in ordered(told, "batch_id", "metric")
+        if (dataset := refused_dataset(row))
     ]
 
 

@@ -116,6 +116,9 @@ def _datasets(loop: Document, batch: int) -> Iterator[str]:
         if row["batch"] == batch:
             rows = plural(row["row_count"], "row")
             yield f"Dataset {row['dataset']} {row['version']}: {rows}."
+    for row in loop["refused_versions"]:
+        if row["batch"] == batch:
+            yield f"Dataset {row['dataset']}: no version: {row['reason']}."
 
 
 def _decisions(loop: Document, batch: int) -> Iterator[str]:

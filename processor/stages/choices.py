@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
@@ -12,18 +12,20 @@ from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.datasets import supervised
-from processor.datasets.chain import counted
+from processor.datasets.chain import Cells, counted
 from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.question import question_of
+from processor.feedback.rule import KNOWN_BY
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
-from processor.measurements import INSUFFICIENT, OVERALL, Measurement
+from processor.measurements import INSUFFICIENT, OVERALL, Measurement, dataset_metric
 from processor.stages.base import Context, watermarks
 from processor.stages.misbehaving import marked
 from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
+from processor.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
@@ -68,26 +70,29 @@ class Choice:
         found, least = self.effective.get(ALL, 0.0), self.recipe.chain.min_effective
         if found >= least:
             return None
-        return (
-            f"{found:.1f} effective rows of {self.kept}, fewer than min_effective {least:g}: "
-            "no version; they are chosen from again with the next batch"
-        )
+        return f"{found:.1f} effective rows of {self.kept}, fewer than min_effective {least:g}"
 
     def measured(self) -> Measurement:
         """The effective rows, INSUFFICIENT where they are too few for a version."""
-        refusal = self.refusal
+        refusal, found = self.refusal, self.effective.get(ALL, 0.0)
+        return replace(
+            self.measurement("effective_rows", self.kept, found),
+            effective_n=found,
+            verdict=INSUFFICIENT if refusal else None,
+            reason=refusal,
+        )
+
+    def measurement(self, what: str, n: int, value: float) -> Measurement:
+        """Something that the version is judged by, without a verdict."""
         return Measurement(
             loop=self.loop.loop,
             model_name=self.loop.model,
             model_version=OVERALL,
-            metric=f"dataset.{self.recipe.config.name}.effective_rows",
+            metric=dataset_metric(self.recipe.config.name, what),
             slice=OVERALL,
             window="batch",
-            n=self.kept,
-            value=self.effective.get(ALL, 0.0),
-            effective_n=self.effective.get(ALL, 0.0),
-            verdict=INSUFFICIENT if refusal else None,
-            reason=refusal,
+            n=n,
+            value=value,
         )
 
     def release(self) -> None:
@@ -97,14 +102,9 @@ class Choice:
 
 def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe) -> Choice:
     """Decides on keys alone which outcomes become rows; nothing is written."""
-    parent = _parent(context, batch, recipe.config.name)
-    marks = watermarks(context)
-    since = question_of(loop, loop.outcome).rule.horizon(marks.get(parent.batch_id))
-    news = _news(context, batch, loop, recipe, parent)
-    keys = _keys(inferences(context, loop, batch, since), recipe)
-    found = supervised.candidates(news, keys, recipe, marks.get(batch.id)).persist()
-    open_to_choice = found.where(F.col("refusal").isNull())
-    decided = supervised.decide(found, recipe.chain.allot(counted(open_to_choice)))
+    parent = parent_of(context.warehouse, batch.id, recipe.config.name)
+    found = candidates(context, batch, loop, recipe, parent).persist()
+    decided = supervised.decide(found, chances(found, recipe))
     counts = decided.groupBy("reason", "split", "label").agg(
         F.count(F.lit(1)).alias("n"), F.max("weight").alias("largest")
     )
@@ -117,13 +117,39 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
             dropped[row["reason"]] += row["n"]
     chosen = decided.where(F.col("reason") == supervised.KEPT)
     effective = effective_rows(chosen, largest)
+    since = since_of(context, loop, recipe, parent)
     return Choice(loop, recipe, parent, since, found, decided, labels, dropped, effective)
 
 
-def _parent(context: Context, batch: Batch, dataset: str) -> Parent:
-    earlier = context.warehouse.rows(
+def candidates(
+    context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
+) -> DataFrame:
+    """The outcomes that a version is chosen from, as `supervised.candidates` gives them."""
+    news = _news(context, batch, loop, recipe, parent)
+    keys = keys_of(context, batch, loop, recipe, since_of(context, loop, recipe, parent))
+    return supervised.candidates(news, keys, recipe, watermarks(context).get(batch.id))
+
+
+def since_of(
+    context: Context, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
+) -> datetime | None:
+    """What responded by then was settled for the parent already; None: nothing is left out."""
+    if recipe.config.mode == "full":
+        return None
+    mark = watermarks(context).get(parent.batch_id)
+    return question_of(loop, loop.outcome).rule.horizon(mark)
+
+
+def chances(found: DataFrame, recipe: supervised.Recipe) -> dict[Cells, float]:
+    """With what probability the candidates that may be chosen are, by their cells."""
+    return recipe.chain.allot(counted(found.where(F.col("refusal").isNull())))
+
+
+def parent_of(warehouse: Warehouse, batch_id: int, dataset: str) -> Parent:
+    """The version before one that `batch_id` makes."""
+    earlier = warehouse.rows(
         DATASETS,
-        as_of=batch.id - 1,
+        as_of=batch_id - 1,
         columns=["version", "batch_id"],
         where=[("dataset", "=", dataset)],
     ).to_pylist()
@@ -134,13 +160,25 @@ def _parent(context: Context, batch: Batch, dataset: str) -> Parent:
 def _news(
     context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
 ) -> DataFrame:
-    """The last thing that became known of each inference since the parent version."""
-    since = ledger(context, loop, batch).where(F.col("batch_id") > parent.batch_id)
-    wanted = ("state", "value", "reward", "credit", "origins", "answered_at")
-    news = latest(since, *wanted).withColumn("solicit_prob", _solicit_prob())
+    """The last thing that became known of each inference since the parent version.
+
+    For a full version, the last thing known of each; nothing where nothing is new.
+    """
+    known = ledger(context, loop, batch)
+    since = known.where(F.col("batch_id") > parent.batch_id)
+    is_full = recipe.config.mode == "full" and not _known(since).isEmpty()
+    news = _last(known if is_full else since).withColumn("solicit_prob", _solicit_prob())
     if recipe.config.sources.misbehaving == "keep":
         return news
     return marked(context, loop, batch, news)
+
+
+def _known(said: DataFrame) -> DataFrame:
+    return said.where(F.col("timing").isin(*KNOWN_BY))
+
+
+def _last(known: DataFrame) -> DataFrame:
+    return latest(known, "state", "value", "reward", "credit", "origins", "answered_at")
 
 
 def _solicit_prob() -> Column:
@@ -148,11 +186,18 @@ def _solicit_prob() -> Column:
     return F.lit(None).cast("double")
 
 
-def _keys(said: DataFrame, recipe: supervised.Recipe) -> DataFrame:
-    keys = said.select(
+def keys_of(
+    context: Context,
+    batch: Batch,
+    loop: LoopConfig,
+    recipe: supervised.Recipe,
+    since: datetime | None,
+) -> DataFrame:
+    """What a version is decided on, of each inference that someone saw."""
+    said = inferences(context, loop, batch, since).select(
         *("inference_id", "response_time", "training_allowed", "log_keep_prob"),
         group(recipe.config.split).alias("split_group"),
         *recipe.chain.reads(),
         *PLACE,
     )
-    return first_by(keys, "inference_id").drop(*PLACE)
+    return first_by(said, "inference_id").drop(*PLACE)

@@ -18,8 +18,9 @@ from processor.loops import LoopConfig
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.breaker import refuse_defects
 from processor.stages.quiet import quiet
+from processor.stages.recipes import recipes
 from processor.stages.sources import answers, inferences, said_of
-from processor.stages.versions import build, recipes
+from processor.stages.versions import build
 from processor.tables import (
     DATASET_ROWS,
     DATASETS,

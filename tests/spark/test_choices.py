@@ -16,7 +16,8 @@ from processor.batches import Batch
 from processor.config import Config, load
 from processor.measurements import INSUFFICIENT
 from processor.stages.base import Context, Writes
-from processor.stages.versions import build, recipes
+from processor.stages.recipes import recipes
+from processor.stages.versions import build
 from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, Table
 from processor.warehouse import Warehouse
 from processor.weighting import effective_size

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from processor.config import load
-from processor.stages.versions import recipes
+from processor.stages.recipes import recipes
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 LOOP = re.compile(r"```yaml\n(# conf/loops/.*?)```", re.DOTALL)

@@ -71,6 +71,7 @@ def test_the_summary_says_what_happened(told: dict[str, Any]) -> None:
             "Candidate 2 against version 1: PROMOTE: overall +0.0312: better, and no slice fails.",
         ),
         ("employment", "Dataset employment-train v000003: 48,765 rows."),
+        ("employment", "Dataset employment-rare: no version: 41.5 effective rows of 80."),
         (
             "employment",
             "Decision: FIRED metric_below: metric_below says: accuracy 0.7777 against 0.7923.",

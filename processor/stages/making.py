@@ -1,0 +1,142 @@
+"""A dataset version, once its rows are decided: its files, its manifest, its row of `datasets`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from processor.batches import Batch
+from processor.datasets import supervised
+from processor.datasets.formats.base import Format
+from processor.datasets.manifest import MANIFEST, File, content_sha256, index, splits, text
+from processor.datasets.store import Store
+from processor.measurements import REFUSED, Measurement
+from processor.stages import recipes
+from processor.stages.base import Context, ranges_of
+from processor.stages.choices import Choice
+from processor.stages.dataset_files import Laid, Written, lay, write
+from processor.stages.recipes import Source
+from processor.stages.sources import inferences
+from processor.warehouse import Warehouse
+
+FOLDER = "dataset_files"
+
+
+class Version(NamedTuple):
+    """A version that is decided and laid out, ready to be written."""
+
+    source: Source
+    choice: Choice
+    laid: Laid
+
+    def leaks(self) -> list[Measurement]:
+        """What leaks, for each check that has a limit; REFUSED where it is exceeded."""
+        why, choice = self.laid.refusals, self.choice
+        return [
+            replace(
+                choice.measurement(f"leakage.{check}", choice.kept, said["share"]),
+                verdict=REFUSED if check in why else None,
+                reason=why.get(check),
+            )
+            for check, said in self.laid.leakage.items()
+            if check in self.source.recipe.config.leakage.limits
+        ]
+
+
+def store_of(warehouse: Warehouse, dataset: str, version: str) -> Store:
+    """Where the files of a version are."""
+    return Store(warehouse.uri(FOLDER, dataset, version))
+
+
+def version_name(batch: Batch) -> str:
+    """A version is called after the batch that made it, so that names sort by age."""
+    return f"v{batch.id:06d}"
+
+
+def laid_out(context: Context, batch: Batch, source: Source, choice: Choice) -> Version:
+    """The rows of a version, laid out."""
+    said = inferences(context, source.loop, batch, choice.since)
+    numeric, categorical = supervised.feature_names(said)
+    rows = supervised.rows(choice.chosen, said, numeric, categorical)
+    return Version(source, choice, lay(rows, choice.kept, source.recipe.config))
+
+
+def make(context: Context, batch: Batch, version: Version, store: Store) -> dict[str, Any]:
+    """Writes the files of a version to `store`; returns its row of `datasets`."""
+    source, choice, laid = version
+    config, kept = source.recipe.config, choice.kept
+    context.say(f"writing {config.name} {version_name(batch)}: {kept:,} rows")
+    written = write(laid, store, source.formats)
+    files, schema_json = written.files, laid.schema_json
+    row = {
+        "batch_id": batch.id,
+        "loop": source.loop.loop,
+        "dataset": config.name,
+        "version": version_name(batch),
+        "parent_version": choice.parent.version,
+        "kind": config.kind.upper(),
+        "formats": [form.name for form in source.formats],
+        "uri": store.uri,
+        "manifest_uri": f"{store.uri}/{MANIFEST}",
+        "content_sha256": content_sha256(files, schema_json),
+        "schema_json": schema_json,
+        "row_count": kept,
+        "splits": _split_totals(files, source.formats[0]),
+        "dropped": sorted(choice.dropped.items()),
+        "quality": [
+            *((f"share.{label}", n / kept) for label, n in sorted(choice.labels.items())),
+            *((f"effective_rows.{name}", n) for name, n in sorted(choice.effective.items())),
+        ],
+        "seed": config.seed,
+        "code_version": batch.code_version,
+        "config_hash": batch.config_hash,
+        "run_id": batch.run_id,
+        "created_at": batch.planned_at,
+    }
+    store.finish(text(_manifest(context, batch, row, written, source)))
+    return row
+
+
+def _split_totals(files: list[File], form: Format) -> list[dict[str, Any]]:
+    """Rows and digest of each split, of the first format: the others hold the same rows."""
+    first = [file for file in files if file.path.startswith(f"{form.name}/")]
+    return [{k: v for k, v in one.items() if k != "files"} for one in splits(first)]
+
+
+def _manifest(
+    context: Context, batch: Batch, row: dict[str, Any], written: Written, source: Source
+) -> dict[str, Any]:
+    files = written.files
+    kept = {k: v for k, v in row.items() if k not in ("uri", "manifest_uri", "run_id", "splits")}
+    ranges = ranges_of(context.warehouse, batch.id)
+    wanted = ("topic", "topic_id", "partition", "start_offset", "end_offset")
+    return {
+        **kept,
+        "schema_json": None,
+        "schema": json.loads(row["schema_json"]),
+        "dropped": dict(row["dropped"]),
+        "quality": dict(row["quality"]),
+        "sampling": dict(source.recipe.config.sampling),
+        "recipe": recipes.kept(source),
+        "created_at": batch.planned_at.isoformat(),
+        "columns": {
+            "label": "label",
+            "weight": "weight",
+            "id": "inference_id",
+            "subject": "subject_key",
+            "time": "response_time",
+        },
+        "features": {"numeric": supervised.NUMERIC, "categorical": supervised.CATEGORICAL},
+        "task": source.loop.task,
+        "positive": source.loop.outcome.positive,
+        "splits": splits([f for f in files if f.path.startswith(source.formats[0].name + "/")]),
+        "files": {
+            form.name: splits([f for f in files if f.path.startswith(f"{form.name}/")])
+            for form in source.formats
+        },
+        "index": index(files),
+        "rows_sha256": written.rows_sha256,
+        "leakage": written.leakage,
+        "sources": [{name: r[name] for name in wanted} for r in ranges],
+    }
