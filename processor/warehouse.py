@@ -110,15 +110,18 @@ class Warehouse:
         table: Table,
         as_of: int | None = None,
         columns: Sequence[str] | None = None,
-        where: Sequence[tuple[str, str, Any]] = (),
+        where: Sequence[tuple[str | tuple[str, str], str, Any]] = (),
     ) -> pa.Table:
-        """Rows with `batch_id <= as_of` (None: all) that meet every `where`, without a JVM."""
+        """Rows with `batch_id <= as_of` (None: all) that meet every `where`, without a JVM.
+
+        A condition is a column (or a struct's column and its field), a comparison, and a value.
+        """
         found = self._open(table)
         if found is None:
             empty = table.arrow.empty_table()
             return empty.select(list(columns)) if columns else empty
         bound = [("batch_id", "<=", as_of)] if as_of is not None else []
-        filters = [*bound, *where] or None
+        filters = [[*bound, *where]] if bound or where else None
         read = found.to_pyarrow_table(
             columns=list(columns) if columns else None,
             filters=filters,

@@ -38,13 +38,21 @@ def split(config: SplitConfig, salt: str) -> Column:
 
 
 def _by_share(named: Column, config: SplitConfig, salt: str) -> Column:
-    """By the group's draw: test first, then validation, else train."""
-    drawn = draw(named, f"split|{salt}")
-    return (
-        F.when(drawn < config.test, TEST)
-        .when(drawn < config.test + config.validation, VALIDATION)
-        .otherwise(TRAIN)
-    )
+    """By the group's draw: the first side whose bound it is below, else train."""
+    drawn, side = draw(named, salt_of(salt)), F.lit(TRAIN)
+    for name, bound in reversed(bounds(config).items()):
+        side = F.when(drawn < bound, name).otherwise(side)
+    return side
+
+
+def bounds(config: SplitConfig) -> dict[str, float]:
+    """Below what a group's draw puts it on each side that is held out."""
+    return {TEST: config.test, VALIDATION: config.test + config.validation}
+
+
+def salt_of(salt: str) -> str:
+    """What a split's draws are made with."""
+    return f"split|{salt}"
 
 
 def _by_time(at: Column, config: SplitConfig) -> Column:

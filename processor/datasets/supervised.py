@@ -33,6 +33,11 @@ class Recipe:
         """What makes this dataset's draws its own."""
         return f"{self.config.name}|{self.config.seed}"
 
+    @property
+    def sampling_salt(self) -> str:
+        """What the draws that choose rows are made with."""
+        return f"sample|{self.salt}"
+
 
 def candidates(
     outcomes: DataFrame, inferences: DataFrame, recipe: Recipe, mark: datetime | None
@@ -56,7 +61,7 @@ def candidates(
         _refusal(recipe).alias("refusal"),
         "split",
         recipe.chain.cells().alias("cells"),
-        draw(F.col("inference_id"), f"sample|{recipe.salt}").alias("drawn"),
+        draw(F.col("inference_id"), recipe.sampling_salt).alias("drawn"),
         _trusted(recipe).alias("credit"),
         *("log_keep_prob", "solicit_prob"),
     )

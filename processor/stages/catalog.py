@@ -80,10 +80,13 @@ def source_of(warehouse: Warehouse, row: Row) -> Source:
     return recipes.again(manifest(warehouse, row)["recipe"], where)
 
 
-def placed(warehouse: Warehouse, row: Row, *columns: str) -> pa.Table:
-    """The rows of `dataset_rows` of one version."""
+def placed(
+    warehouse: Warehouse, row: Row, *columns: str, inference_id: str | None = None
+) -> pa.Table:
+    """The rows of `dataset_rows` of one version; all of them, or that of one inference."""
     where = [(name, "=", row[name]) for name in ("batch_id", "dataset", "version")]
-    return warehouse.rows(DATASET_ROWS, columns=columns or None, where=where)
+    one = [] if inference_id is None else [("inference_id", "=", inference_id)]
+    return warehouse.rows(DATASET_ROWS, columns=columns or None, where=[*where, *one])
 
 
 def compared(warehouse: Warehouse, one: Row, other: Row) -> Row:

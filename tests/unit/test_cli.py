@@ -19,7 +19,19 @@ from processor.version import VERSION
 
 NOBODY = "127.0.0.1:1"
 COMMANDS = {
-    *("backfill", "demo", "doctor", "local", "plan", "replay", "report", "run", "schema"),
+    *(
+        "backfill",
+        "dataset",
+        "demo",
+        "doctor",
+        "explain",
+        "local",
+        "plan",
+        "replay",
+        "report",
+        "run",
+        "schema",
+    ),
     *("status", "verify"),
 }
 LOOP = """

@@ -1,0 +1,191 @@
+"""Why an inference is, or is not, a row of a dataset version.
+
+What can be told from single rows of the tables is told without a JVM. A candidate's decision is
+computed again, with the functions that `compile` decides with.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from processor.config import Config
+from processor.datasets.reasons import reason
+from processor.errors import ConfigError
+from processor.feedback import Question, Served, question_of, served
+from processor.feedback.eventwise import once, timing, winner
+from processor.feedback.rule import KNOWN_BY, ON_TIME
+from processor.stages import catalog, lookup
+from processor.stages.base import Context
+from processor.stages.choices import Parent, parent_of
+from processor.stages.decision import decided
+from processor.stages.explain_event import credited, ledger
+from processor.stages.landing import attempt
+from processor.stages.recipes import Source
+from processor.warehouse import Warehouse
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An inference, beside the version that it is or is not in; `mark` is the batch's watermark."""
+
+    name: str
+    inference_id: str
+    version: Row
+    source: Source
+    parent: Parent
+    mark: datetime | None
+
+    @property
+    def batch_id(self) -> int:
+        """The batch that made the version."""
+        found: int = self.version["batch_id"]
+        return found
+
+    @property
+    def since(self) -> int:
+        """The last batch of which the version holds nothing."""
+        return 0 if self.source.recipe.config.mode == "full" else self.parent.batch_id
+
+    @property
+    def question(self) -> Question:
+        """What the dataset's outcomes answer."""
+        return question_of(self.source.loop, self.source.loop.outcome)
+
+
+def explain_row(
+    config: Config,
+    start_spark: Callable[[], SparkSession],
+    say: Callable[[str], None],
+    name: str,
+    inference_id: str,
+) -> Row:
+    """Each step that put an inference into the version `DATASET/VERSION`, or kept it out.
+
+    By the recipe that the version's manifest keeps, as of its batch.
+
+    Raises:
+        ConfigError: there is no such version, or no such inference; with the nearest name.
+    """
+    warehouse = Warehouse(config.warehouse)
+    asked = _asked(warehouse, name, inference_id)
+    events = lookup.inference(warehouse, inference_id)
+    if not events:
+        remedy = lookup.nearest_inference(warehouse, inference_id)
+        raise ConfigError(f"no inference {inference_id!r}", remedy=remedy)
+    one = _served(events, asked)
+    metric = asked.question.rule.metric
+    said = [row for row in ledger(warehouse, inference_id) if row["metric"] == metric]
+    why, decision = _not_asked(events, one, said, asked), None
+    if why is None:
+        context = Context(config, warehouse, f"explain-{uuid.uuid4()}", start_spark, say)
+        decision = decided(context, asked.source, asked.parent, asked.batch_id, inference_id)
+        why = reason(decision)
+    placed = catalog.placed(warehouse, asked.version, inference_id=inference_id).to_pylist()
+    return {
+        "version": name,
+        "batch": asked.batch_id,
+        "parent_version": asked.parent.version,
+        "inference_id": inference_id,
+        "is_in": bool(placed),
+        "why": why,
+        "events": [attempt(event) for event in events],
+        "served": vars(one) if one else None,
+        "window_closes": _closes(one, asked) if one else None,
+        "watermark": asked.mark,
+        "answers": _answers(warehouse, one, asked) if one else [],
+        "ledger": [row for row in said if row["batch"] <= asked.batch_id],
+        "ledger_since": [row for row in said if row["batch"] > asked.batch_id],
+        "decision": decision,
+        "row": next(iter(placed), None),
+    }
+
+
+def _asked(warehouse: Warehouse, name: str, inference_id: str) -> Asked:
+    row = catalog.version(warehouse, name)
+    return Asked(
+        name,
+        inference_id,
+        row,
+        catalog.source_of(warehouse, row),
+        parent_of(warehouse, row["batch_id"], row["dataset"]),
+        lookup.watermarks(warehouse).get(row["batch_id"]),
+    )
+
+
+def _served(events: list[Row], asked: Asked) -> Served | None:
+    """The output as the version's batch knew it: the first of its events that is valid."""
+    in_time = (event for event in events if event["batch_id"] <= asked.batch_id)
+    found = (served(event, asked.question) for event in in_time if not event["defects"])
+    return next((one for one in found if one is not None), None)
+
+
+def _closes(one: Served, asked: Asked) -> datetime:
+    return one.response_time + asked.question.rule.patience
+
+
+def _not_asked(events: list[Row], one: Served | None, said: list[Row], asked: Asked) -> str | None:
+    """Why the inference was no candidate; None if it was one."""
+    if one is None:
+        return _not_seen(events, asked)
+    known = [row["batch"] for row in said if row["timing"] in KNOWN_BY]
+    by_then = [batch for batch in known if batch <= asked.batch_id]
+    if not by_then:
+        return _not_known(one, known, asked)
+    if by_then[-1] <= asked.since:
+        return (
+            f"nothing became known of it since the parent version {asked.parent.version} "
+            f"(batch {asked.parent.batch_id}): its last outcome is of batch {by_then[-1]}"
+        )
+    return None
+
+
+def _not_seen(events: list[Row], asked: Asked) -> str:
+    """Why an inference was no output of the loop's model that somebody saw."""
+    event, model = events[0], asked.source.loop.model
+    if event["batch_id"] > asked.batch_id:
+        return f"it landed in batch {event['batch_id']}, after the version's"
+    if event["defects"]:
+        return f"its event has defects: {', '.join(each['code'] for each in event['defects'])}"
+    if event["model_name"] != model:
+        return f"it is of the model {event['model_name']}, and the dataset is of {model}"
+    return f"nobody saw its output: role {event['role']}, status {event['status']}"
+
+
+def _not_known(one: Served, known: list[int], asked: Asked) -> str:
+    later = f"; it became known in batch {known[0]}" if known else ""
+    closes, mark = _closes(one, asked), asked.mark
+    if mark is None or closes > mark:
+        return f"too early: its window was open until {closes:%Y-%m-%d %H:%M:%S}{later}"
+    return f"no answer on time: its window was closed by {closes:%Y-%m-%d %H:%M:%S}{later}"
+
+
+def _answers(warehouse: Warehouse, one: Served, asked: Asked) -> list[Row]:
+    """Every answer to the dataset's question that the inference has a part of."""
+    question, key = asked.question, one.key
+    if key is None:
+        return []
+    outputs = lookup.seen(warehouse, question, key, asked.batch_id)
+    answers = lookup.heard(warehouse, question, key, asked.batch_id)
+    mine = list(credited(answers, outputs, question, one.inference_id))
+    timed = [(each, credit, timing(each.answer, one, question.rule)) for each, credit in mine]
+    on_time = once(each.answer for each, _, when in timed if when == ON_TIME)
+    counts = winner(on_time).event_id if on_time else None
+    names = ("event_id", "event_time", "op", "supersedes", "value", "reward")
+    return [
+        {
+            **attempt(each.row),
+            **{name: getattr(each.answer, name) for name in names},
+            "timing": when,
+            "credit": credit,
+            "counts": when == ON_TIME and each.answer.event_id == counts,
+        }
+        for each, credit, when in timed
+    ]
