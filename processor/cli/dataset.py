@@ -119,12 +119,12 @@ def rebuild(
 
 def _show_list(document: dict[str, Any]) -> None:
     console = Console()
-    grid = Grid("version", "batch", "after", "rows", "splits", "formats", "SHA-256")
+    grid = Grid("version", "after", "rows", "splits", "formats")
+    grid.columns[0].no_wrap = True
     for row in document["versions"]:
-        splits = ", ".join(f"{each['name']} {each['rows']:,}" for each in row["splits"])
-        cells = (f"{row['row_count']:,}", splits, ", ".join(row["formats"]))
-        name, after = f"{row['dataset']}/{row['version']}", row["parent_version"] or ""
-        grid.add_row(name, str(row["batch_id"]), after, *cells, row["content_sha256"][:12])
+        splits = "\n".join(f"{each['name']} {each['rows']:,}" for each in row["splits"])
+        cells = (f"{row['row_count']:,}", splits, "\n".join(row["formats"]))
+        grid.add_row(f"{row['dataset']}/{row['version']}", row["parent_version"] or "", *cells)
     console.print(grid if document["versions"] else "no version yet")
     for row in document["refused"]:
         console.print(f"batch {row['batch_id']}, {row['dataset']}: no version: {row['reason']}")

@@ -14,6 +14,7 @@ from processor.cli import unread
 from processor.cli.common import config_of, configured, emit
 from processor.config import Config
 from processor.errors import Unavailable
+from processor.stages import catalog
 from processor.stages.pipeline import PLAN, STAGES
 from processor.stages.quarantine import standing
 from processor.stages.unread import Unread
@@ -69,11 +70,12 @@ def _document(warehouse: Warehouse, loop: str | None) -> dict[str, Any]:
     proofs = warehouse.rows(PROOFS).to_pylist()
     decisions = [r for r in warehouse.rows(DECISIONS).to_pylist() if loop in (None, r["loop"])]
     versions = [r for r in warehouse.rows(DATASETS).to_pylist() if loop in (None, r["loop"])]
+    refused = [r for r in catalog.refused(warehouse) if loop in (None, r["loop"])]
     return {
         "warehouse": warehouse.root,
         "last_batch": last or None,
         "pending_stages": pending,
-        "batches": [_batch(n, proofs, decisions, versions) for n in range(1, last + 1)],
+        "batches": [_batch(n, proofs, decisions, versions, refused) for n in range(1, last + 1)],
         "quarantine": standing(warehouse),
     }
 
@@ -83,6 +85,7 @@ def _batch(
     proofs: list[dict[str, Any]],
     decisions: list[dict[str, Any]],
     versions: list[dict[str, Any]],
+    refused: list[dict[str, Any]],
 ) -> dict[str, Any]:
     mine = [row for row in proofs if row["batch_id"] == number]
     return {
@@ -98,6 +101,11 @@ def _batch(
         "datasets": [
             {name: row[name] for name in ("dataset", "version", "row_count", "uri")}
             for row in versions
+            if row["batch_id"] == number
+        ],
+        "refused": [
+            {name: row[name] for name in ("dataset", "reason")}
+            for row in refused
             if row["batch_id"] == number
         ],
     }
@@ -119,11 +127,15 @@ def _show_batches(console: Console, document: dict[str, Any]) -> None:
     grid = Grid("batch", "landed", "watermark", "datasets", "decisions")
     for one in document["batches"]:
         datasets = [f"{d['dataset']} {d['version']}: {d['row_count']:,}" for d in one["datasets"]]
+        datasets += [f"{name}: no version" for name in {r["dataset"]: 0 for r in one["refused"]}]
         decisions = [f"{d['state']} {d['rule']}" for d in one["decisions"]]
         mark = f"{one['watermark']:%Y-%m-%d %H:%M}" if one["watermark"] else ""
         cells = (f"{one['landed']:,}", mark, "\n".join(datasets), "\n".join(decisions))
         grid.add_row(str(one["batch"]), *cells)
     console.print(grid)
+    for one in document["batches"]:
+        for row in one["refused"]:
+            console.print(f"batch {one['batch']}, {row['dataset']}: no version: {row['reason']}")
     _show_quarantine(console, document["quarantine"])
     if document["pending_stages"]:
         console.print(f"batch {document['last_batch']} waits for: {document['pending_stages']}")

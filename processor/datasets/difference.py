@@ -1,12 +1,15 @@
-"""How two versions of a dataset differ: in rows, and in what their manifests say. Pure."""
+"""How two versions of a dataset differ: in rows, in what their manifests say, and in files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from processor.datasets.manifest import MANIFEST
+from processor.datasets.store import Store
 
 ROW = ("inference_id", "label", "split", "weight")
 """What is compared of rows, by the first of them."""
@@ -54,6 +57,29 @@ def differing(one: object, other: object) -> dict[str, list[Any]]:
     keys = sorted(left.keys() | right.keys())
     pairs = {key: [left.get(key), right.get(key)] for key in keys}
     return {key: both for key, both in pairs.items() if both[0] != both[1]}
+
+
+def of_files(first: Store, again: Store) -> Iterator[str]:
+    """What differs in files, one sentence each; the manifest last: it names the others' digests."""
+    left, right = first.digests(), again.digests()
+    for path in sorted(left.keys() | right.keys(), key=lambda path: (path == MANIFEST, path)):
+        if path not in left:
+            yield f"{path} is not there, and would be {right[path]}"
+        elif path not in right:
+            yield f"{path} is there, and would not be"
+        elif left[path] != right[path]:
+            said = _in_manifest(first, again) if path == MANIFEST else ""
+            yield said or f"{path} is {left[path]}, and would be {right[path]}"
+
+
+def _in_manifest(first: Store, again: Store) -> str:
+    """The first key that two manifests say differently; nothing where that cannot be said."""
+    try:
+        told = differing(first.manifest(), again.manifest())
+    except ValueError:  # no JSON any more
+        return ""
+    named = (f"{key} is {was!r}, and would be {would!r}" for key, (was, would) in told.items())
+    return next((f"{MANIFEST}: {each}" for each in named), "")
 
 
 def _sections(manifest: Mapping[str, Any]) -> dict[str, Any]:

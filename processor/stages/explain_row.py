@@ -7,7 +7,7 @@ computed again, with the functions that `compile` decides with.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,13 +34,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """An inference, beside the version that it is or is not in; `mark` is the batch's watermark."""
+    """An inference, beside the version that it is or is not in; `mark` is the batch's watermark.
+
+    `versions` are the batches that made one of the dataset, by its name, in order.
+    """
 
     name: str
     inference_id: str
     version: Row
     source: Source
     parent: Parent
+    versions: Mapping[str, int]
     mark: datetime | None
 
     @property
@@ -116,6 +120,7 @@ def _asked(warehouse: Warehouse, name: str, inference_id: str) -> Asked:
         row,
         catalog.source_of(warehouse, row),
         parent_of(warehouse, row["batch_id"], row["dataset"]),
+        {each["version"]: each["batch_id"] for each in catalog.listed(warehouse, row["dataset"])},
         lookup.watermarks(warehouse).get(row["batch_id"]),
     )
 
@@ -140,9 +145,10 @@ def _not_asked(events: list[Row], one: Served | None, said: list[Row], asked: As
     if not by_then:
         return _not_known(one, known, asked)
     if by_then[-1] <= asked.since:
+        decided_in = next(name for name, batch in asked.versions.items() if batch >= by_then[-1])
         return (
-            f"nothing became known of it since the parent version {asked.parent.version} "
-            f"(batch {asked.parent.batch_id}): its last outcome is of batch {by_then[-1]}"
+            f"nothing became known of it since the parent version {asked.parent.version}: "
+            f"its last outcome is of batch {by_then[-1]}, and {decided_in} was made with it"
         )
     return None
 

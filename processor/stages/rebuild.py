@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pyspark.sql import SparkSession
 
 from processor.config import Config
-from processor.datasets.difference import differing
-from processor.datasets.manifest import MANIFEST
+from processor.datasets.difference import of_files
 from processor.datasets.store import Store
 from processor.errors import ConfigError
 from processor.stages import catalog
@@ -59,12 +58,13 @@ def rebuild(
     row = catalog.version(warehouse, name)
     source = catalog.source_of(warehouse, row) if as_built else _configured(config, row, name)
     context = Context(config, warehouse, f"rebuild-{uuid.uuid4()}", start_spark, say)
-    aside = Store(warehouse.uri(FOLDER, name.replace("/", "-"), uuid.uuid4().hex[:_SHOWN]))
+    mark = f"{name.replace('/', '-')}-{uuid.uuid4().hex[:_SHOWN]}"
+    aside = Store(warehouse.uri(FOLDER, mark))
     code = (row["code_version"], code_version())
     if why := _made(context, row, source, aside):
         return Rebuilt(name, *code, 0, (f"it would not be made: {why}",), None)
     first = store_of(warehouse, row["dataset"], row["version"])
-    found = tuple(_differences(first, aside))
+    found = tuple(of_files(first, aside))
     files = len(aside.digests())
     if not found:
         aside.remove()
@@ -103,28 +103,3 @@ def _made(context: Context, row: catalog.Row, source: Source, aside: Store) -> s
     finally:
         choice.release()
     return None
-
-
-def _differences(first: Store, again: Store) -> Iterator[str]:
-    """What differs, one sentence a file, the manifest last: it names the others' digests."""
-    left, right = first.digests(), again.digests()
-    for path in sorted(left.keys() | right.keys(), key=lambda path: (path == MANIFEST, path)):
-        if path not in left:
-            yield f"{path} is not there, and would be {right[path]}"
-        elif path not in right:
-            yield f"{path} is there, and would not be"
-        elif left[path] != right[path] and path == MANIFEST:
-            yield _in_manifest(first, again)
-        elif left[path] != right[path]:
-            yield f"{path} is {left[path]}, and would be {right[path]}"
-
-
-def _in_manifest(first: Store, again: Store) -> str:
-    try:
-        told = differing(first.manifest(), again.manifest())
-    except ValueError:
-        return f"{MANIFEST} is no JSON any more"
-    if not told:
-        return f"{MANIFEST} says the same in other bytes"
-    key, (was, would) = next(iter(told.items()))
-    return f"{MANIFEST}: {key} is {was!r}, and would be {would!r}"

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
 from pyspark.sql import SparkSession
 
 from processor.batches import Batch
 from processor.config import Config, load
-from processor.measurements import INSUFFICIENT
+from processor.datasets.manifest import MANIFEST
+from processor.errors import ConfigError
+from processor.measurements import INSUFFICIENT, REFUSED
 from processor.stages.base import Context, Writes
+from processor.stages.catalog import refused, version
+from processor.stages.rebuild import Rebuilt, rebuild
 from processor.stages.recipes import recipes
 from processor.stages.versions import build
-from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, Table
+from processor.tables import BATCHES, DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED
+from processor.version import code_version
 from processor.warehouse import Warehouse
 from processor.weighting import effective_size
 from tests.spark.population import KNOWN, MARK, SAID, Row
+from tests.spark.population_rows import of, outcome, put, typed
 
 LOOP = {
     "loop": "l",
@@ -30,6 +35,7 @@ LOOP = {
     "datasets": [
         {"name": "d", "sampling": {"policy": "uniform", "rate": 0.5, "min_effective": 150}},
         {"name": "e", "sampling": {"policy": "all"}},
+        {"name": "leaky", "leakage": {"limits": {"exact": 0, "subject": 0}}},
     ],
 }
 SIZES = (250, 300)
@@ -50,7 +56,8 @@ def warehouse(config: Config, spark_session: SparkSession) -> Warehouse:
     """The versions of two batches, the last of them built twice."""
     made = filled(config)
     for number in (1, 2, 2):
-        batch = Batch(number, (), MARK + timedelta(days=number), "run", "hash", "code")
+        at = MARK + timedelta(days=number)
+        batch = Batch(number, (), at, "run", config.hash, code_version())
         context = Context(config, made, "run", lambda: spark_session, lambda _: None)
         build(context, batch, Writes("compile", context, batch), recipes(config))
     return made
@@ -65,40 +72,21 @@ def filled(config: Config) -> Warehouse:
         if number == 2:  # one that the first batch knew is taken back
             known = [*known, {**KNOWN[0], "state": "RETRACTED", "value": None}]
         put(made, TYPED["inferences"], [typed(row, number) for row in said], number)
-        put(made, OUTCOMES, [outcome(row, number) for row in known], number)
+        put(
+            made,
+            OUTCOMES,
+            [outcome(row, number, 1 if row["value"] is None else number) for row in known],
+            number,
+        )
         put(made, PROOFS, [{"batch_id": number, "watermark": MARK}], number)
+        put(made, BATCHES, [planned(config, number)], number)
     return made
 
 
-def put(warehouse: Warehouse, table: Table, rows: list[Row], number: int) -> None:
-    told = pa.Table.from_pylist(rows, schema=table.arrow)
-    warehouse.append_once(table, told, "test", number)
-
-
-def place(row: Row, batch: int) -> Row:
-    offset = int(row["inference_id"][1:])
-    return {"batch_id": batch, "topic": "t", "partition": 0, "offset": offset}
-
-
-def typed(row: Row, batch: int) -> Row:
-    fixed = {"batch_id": batch, "attempt": 1, "defects": [], "origin": place(row, batch)}
-    served = {"model_name": "m", "model_version": "1", "role": "PRIMARY", "status": "OK"}
-    return {**row, **fixed, **served, "event_time": row["response_time"], "features_num": []}
-
-
-def outcome(row: Row, batch: int) -> Row:
-    fixed = {"batch_id": batch, "loop": "l", "timing": "ON_TIME", "metric": "x"}
-    return {
-        **row,
-        **fixed,
-        "origins": [place(row, min(batch, 1) if row["value"] is None else batch)],
-    }
-
-
-def of(warehouse: Warehouse, table: Table, **equal: object) -> list[dict[str, Any]]:
-    where = [(name, "=", value) for name, value in equal.items()]
-    rows: list[dict[str, Any]] = warehouse.rows(table, where=where).to_pylist()
-    return rows
+def planned(config: Config, number: int) -> Row:
+    at = {"batch_id": number, "planned_at": MARK + timedelta(days=number), "run_id": "run"}
+    made_by = {"config_hash": config.hash, "code_version": code_version()}
+    return {**at, **made_by, "topic": "t", "partition": 0, "start_offset": 0, "end_offset": 1}
 
 
 def able(first: int, end: int) -> set[str]:
@@ -152,3 +140,49 @@ def test_where_no_floor_is_set_each_batch_has_its_version_and_together_they_are_
     rows = of(warehouse, DATASET_ROWS, dataset="e")
     assert len(rows) == len({row["inference_id"] for row in rows})
     assert {row["inference_id"] for row in rows} == able(0, sum(SIZES))
+
+
+def test_a_version_that_leaks_is_refused_and_the_batch_goes_on(warehouse: Warehouse) -> None:
+    assert not of(warehouse, DATASETS, dataset="leaky")
+    assert not of(warehouse, DATASET_ROWS, dataset="leaky")
+    files = Path(warehouse.uri("dataset_files"))
+    assert {path.name for path in files.iterdir()} == {"d", "e"}
+    assert not list(files.rglob("*.part"))
+    told = {row["batch_id"]: row for row in of(warehouse, MEASUREMENTS, verdict=REFUSED)}
+    assert set(told) == {1, 2}
+    assert {row["metric"] for row in told.values()} == {"dataset.leaky.leakage.exact"}
+    for row in told.values():
+        assert row["value"] > 0
+        assert "held-out rows leak by exact" in row["reason"]
+    within = of(warehouse, MEASUREMENTS, metric="dataset.leaky.leakage.subject")
+    assert {(row["value"], row["verdict"]) for row in within} == {(0.0, None)}
+    assert [(row["dataset"], row["batch_id"]) for row in refused(warehouse)] == [
+        *(("d", 1), ("leaky", 1), ("leaky", 2))
+    ]
+    with pytest.raises(ConfigError, match=r"leaky/v000002 was not made: .* leak by exact"):
+        version(warehouse, "leaky/v000002")
+
+
+def test_a_version_is_built_again_byte_for_byte(
+    warehouse: Warehouse, config: Config, spark_session: SparkSession
+) -> None:
+    def again(told: Config, *, as_built: bool = False) -> Rebuilt:
+        return rebuild(told, lambda: spark_session, lambda _: None, "e/v000002", as_built=as_built)
+
+    same = again(config)
+    assert (same.differences, same.place, same.files) == ((), None, 4)
+    assert not list(Path(warehouse.uri("rebuilds")).iterdir())
+    places = [f"loops={config.loops}", f"warehouse={config.warehouse}"]
+    changed = load(None, [*places, "batch.watermark_tolerance=7m"], {})
+    with pytest.raises(ConfigError, match="was built with the configuration") as refusal:
+        again(changed)
+    assert "--as-built" in refusal.value.remedy
+    file = Path(warehouse.uri("dataset_files", "e", "v000002", "parquet/test/part-00000.parquet"))
+    content = file.read_bytes()
+    file.write_bytes(content[:-1])
+    found = again(changed, as_built=True)
+    file.write_bytes(content)
+    (difference,) = found.differences
+    assert difference.startswith("parquet/test/part-00000.parquet is ")
+    assert difference.endswith(f"and would be {hashlib.sha256(content).hexdigest()}")
+    assert (Path(str(found.place)) / MANIFEST).is_file()

@@ -142,6 +142,15 @@ def test_the_version(bfp: Bfp) -> None:
         (["plan", "--set", "schedule.every=dya"], "schedule.every"),
         (["plan", "--set", "schedule.zone=Europe/Berln"], "no time zone 'Europe/Berln'"),
         (["run", "--catch-up", "--stage", "snapshot"], "--stage"),
+        (["dataset", "shwo", "d/v000001"], "'show'"),
+        (["dataset", "list", "--dataset", "d"], "no dataset 'd'"),
+        (["dataset", "show", "d/v000001"], "`bfp run` makes the first"),
+        (["dataset", "diff", "d/v000001", "d/v000002"], "`bfp run` makes the first"),
+        (["dataset", "rebuild", "d/v000001"], "`bfp run` makes the first"),
+        (["explain", "row", "d/v000001", "i"], "`bfp run` makes the first"),
+        (["explain", "event", "bfp.inferences-7"], "write TOPIC/PARTITION/OFFSET"),
+        (["explain", "event", "bfp.infrences/0/7"], "did you mean 'bfp.inferences'?"),
+        (["explain", "event", "bfp.inferences/0/7"], "`bfp run` reads the first"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_what_was_meant(
@@ -263,6 +272,7 @@ def test_schema_check_ends_with_3_on_a_contract_that_breaks_a_producer(
         (["status"], 0),
         (["schema", "check"], 0),
         (["local", "status"], 0),
+        (["dataset", "list"], 0),
         (["local", "down"], 0),
         (["doctor"], 75),
         (["plan"], 75),
