@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,22 @@ from pyspark.sql import SparkSession
 
 from processor.datasets import formats
 from processor.datasets.formats.base import Format
-from processor.datasets.manifest import text
+from processor.datasets.manifest import splits, text
 from processor.datasets.split import SPLITS
 from processor.datasets.store import Store
 from processor.loops import DatasetConfig
 from processor.plugins import Registry
 from processor.stages.dataset_files import lay, write
+from processor.tables import DATASETS
+from processor.warehouse import Warehouse
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "datasets.md"
 FORMATS: Registry[Format] = Registry(formats, "dataset format")
 ROWS = 60
+BLANK = dict.fromkeys(("code_version", "config_hash")) | {
+    name: {} for name in ("dropped", "quality", "leakage", "recipe")
+}
+"""What a manifest says besides."""
 ELSEWHERE = {"tensorflow", "datasets"}
 """What a reader may have; this project does not."""
 
@@ -55,12 +64,20 @@ def test_every_snippet_runs(
     store = Store(str(tmp_path / "dataset_files" / "employment-train" / "v000001"))
     laid = lay(spark.createDataFrame(rows()), ROWS, DatasetConfig(name="employment-train"))
     made = write(laid, store, list(FORMATS))
-    store.finish(text({"rows_sha256": made.rows_sha256}))
+    told = {"rows_sha256": made.rows_sha256, "splits": splits(made.files), "row_count": ROWS}
+    store.finish(text({**BLANK, **told, "schema": json.loads(laid.schema_json)}))
+    row = {"dataset": "employment-train", "version": "v000001", "batch_id": 1, "row_count": ROWS}
+    blank = dict.fromkeys(DATASETS.schema.names)
+    Warehouse(str(tmp_path)).append_once(DATASETS, [{**blank, **row}], "compile/datasets", 1)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BFP__WAREHOUSE", str(tmp_path))
+    monkeypatch.setenv("BFP__LOOPS", str(GUIDE.parents[2] / "conf" / "loops"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     names: dict[str, Any] = {}
     for code in snippets():
         exec(compile(code, str(GUIDE), "exec"), names)  # noqa: S102  # what the guide shows
     assert len(snippets()) >= 7
     assert len(names["train"]) == names["count"][0][0] == ROWS / len(SPLITS)
     assert names["shares"]["rows"].sum() == sum(rows()["weight"].to_pylist()[::3])
+    assert (names["first"], names["changed"]["in_both"]) == ("employment-train/v000001", 0)
     assert names["train"][0] == {"label": b"true", "weight": [1.0]}

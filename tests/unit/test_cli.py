@@ -15,7 +15,11 @@ import pytest
 from processor import cli
 from processor.avro import contracts
 from processor.lock import held
+from processor.measurements import REFUSED, dataset_metric
+from processor.stages.pipeline import PLAN
+from processor.tables import BATCHES, MEASUREMENTS
 from processor.version import VERSION
+from processor.warehouse import Warehouse
 
 NOBODY = "127.0.0.1:1"
 COMMANDS = {
@@ -306,6 +310,25 @@ def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
     assert "no batch yet" in ended.out
     assert "what is unread is not known" in ended.out
     assert not (home / "warehouse").exists()
+
+
+def test_status_and_list_say_which_versions_were_refused_and_why(bfp: Bfp, home: Path) -> None:
+    warehouse = Warehouse(str(home / "warehouse"))
+    why = {"loop": "employment", "verdict": REFUSED, "reason": "3 held-out rows leak by subject"}
+    for table, row in (
+        (BATCHES, {"topic": "t", "partition": 0, "start_offset": 0, "end_offset": 0}),
+        (MEASUREMENTS, {**why, "metric": dataset_metric("d", "leakage.subject")}),
+    ):
+        blank = dict.fromkeys(table.schema.names)
+        warehouse.append_once(table, [{**blank, **row, "batch_id": 1}], PLAN, 1)
+    (batch,) = bfp("status", "--json").document["batches"]
+    assert batch["refused"] == [{"dataset": "d", "reason": why["reason"]}]
+    assert "d: no version: 3 held-out rows leak by subject" in bfp("status").out
+    listed = bfp("dataset", "list", "--dataset", "d", "--json").document
+    refused = {"dataset": "d", "loop": "employment", "batch_id": 1, "reason": why["reason"]}
+    assert listed == {"versions": [], "refused": [refused]}
+    unmade = bfp("dataset", "show", "d/v000001", "--json")
+    assert (unmade.code, unmade.document["what"]) == (2, f"d/v000001 was not made: {why['reason']}")
 
 
 def test_a_bug_ends_with_70_and_keeps_its_traceback(

@@ -136,7 +136,7 @@ def warehouse(config: Config) -> Warehouse:
         _put(made, DATASETS, [_version(batch, versions[batch])] if batch in versions else [], batch)
     in_v1 = [{"inference_id": name, "weight": 0.5, "label": "true"} for name in "ab"]
     named = {"dataset": "chat-train", "version": "v000001", "split": "train", "batch_id": 1}
-    rows = [{**named, **row, "origins": known_of(row["inference_id"])} for row in in_v1]
+    rows = [{**named, **row, "origins": known_of(str(row["inference_id"]))} for row in in_v1]
     _put(made, DATASET_ROWS, rows, 1)
     why = {"batch_id": 2, "loop": "chat", "verdict": REFUSED, "reason": "too much leaks"}
     _put(made, MEASUREMENTS, [{**why, "metric": "dataset.chat-train.leakage.exact"}], 2)
