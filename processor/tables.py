@@ -234,6 +234,7 @@ DATASETS = Table(
         content_sha256=_TEXT,
         schema_json=_TEXT,
         row_count=_LONG,
+        new_rows=_LONG,
         splits=T.ArrayType(SPLIT),
         dropped=T.MapType(_TEXT, _LONG),
         quality=T.MapType(_TEXT, _DOUBLE),

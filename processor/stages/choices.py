@@ -27,6 +27,8 @@ from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 from processor.warehouse import Warehouse
 
+FULL = "full"
+
 
 @dataclass(frozen=True)
 class Parent:
@@ -41,7 +43,8 @@ class Choice:
     """The decided outcomes of one dataset, and their counts; all responded after `since`.
 
     `candidates` are cached until `release`; `labels` counts what is kept, by label, and `dropped`
-    what is not, by reason; `effective` is by split and for all, empty where nothing was kept.
+    what is not, by reason; `effective` is by split and for all, empty where nothing was kept;
+    `fresh` counts the rows whose outcome became known or changed since the parent version.
     """
 
     loop: LoopConfig
@@ -53,6 +56,7 @@ class Choice:
     labels: Mapping[str, int]
     dropped: Mapping[str, int]
     effective: Mapping[str, float]
+    fresh: int
 
     @property
     def kept(self) -> int:
@@ -118,7 +122,11 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     chosen = decided.where(F.col("reason") == supervised.KEPT)
     effective = effective_rows(chosen, largest)
     since = since_of(context, loop, recipe, parent)
-    return Choice(loop, recipe, parent, since, found, decided, labels, dropped, effective)
+    fresh = labels.total()
+    if fresh and recipe.config.mode == FULL:
+        news = _known(ledger(context, loop, batch)).where(F.col("batch_id") > parent.batch_id)
+        fresh = chosen.join(news, "inference_id", "left_semi").count()
+    return Choice(loop, recipe, parent, since, found, decided, labels, dropped, effective, fresh)
 
 
 def candidates(
@@ -134,7 +142,7 @@ def since_of(
     context: Context, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
 ) -> datetime | None:
     """What responded by then was settled for the parent already; None: nothing is left out."""
-    if recipe.config.mode == "full":
+    if recipe.config.mode == FULL:
         return None
     mark = watermarks(context).get(parent.batch_id)
     return question_of(loop, loop.outcome).rule.horizon(mark)
@@ -166,7 +174,7 @@ def _news(
     """
     known = ledger(context, loop, batch)
     since = known.where(F.col("batch_id") > parent.batch_id)
-    is_full = recipe.config.mode == "full" and not _known(since).isEmpty()
+    is_full = recipe.config.mode == FULL and not _known(since).isEmpty()
     news = _last(known if is_full else since).withColumn("solicit_prob", _solicit_prob())
     if recipe.config.sources.misbehaving == "keep":
         return news

@@ -60,17 +60,20 @@ def _measurements(context: Context, loop: LoopConfig, batch: Batch) -> tuple[Mea
 def _new_rows(
     context: Context, loop: LoopConfig, batch: Batch, previous: tuple[PastDecision, ...]
 ) -> int:
-    """Rows that were put into the loop's first dataset since its last trigger."""
+    """Rows of the loop's first dataset whose outcome is news since its last trigger.
+
+    A full version repeats what earlier ones had; that is not counted again.
+    """
     if not loop.datasets:
         return 0
     since = max((past.batch_id for past in previous if past.state == "FIRED"), default=0)
     rows = context.warehouse.rows(
         DATASETS,
         as_of=batch.id,
-        columns=["row_count"],
+        columns=["new_rows"],
         where=[("batch_id", ">", since), ("dataset", "=", loop.datasets[0].name)],
     )
-    return sum(rows["row_count"].to_pylist())
+    return sum(rows["new_rows"].to_pylist())
 
 
 def _training(context: Context, loop: LoopConfig, batch: Batch) -> tuple[TrainingEvent, ...]:

@@ -22,7 +22,7 @@ from processor.feedback.eventwise import once, timing, winner
 from processor.feedback.rule import KNOWN_BY, ON_TIME
 from processor.stages import catalog, lookup
 from processor.stages.base import Context
-from processor.stages.choices import Parent, parent_of
+from processor.stages.choices import FULL, Parent, parent_of
 from processor.stages.decision import decided
 from processor.stages.explain_event import credited, ledger
 from processor.stages.landing import attempt
@@ -56,7 +56,7 @@ class Asked:
     @property
     def since(self) -> int:
         """The last batch of which the version holds nothing."""
-        return 0 if self.source.recipe.config.mode == "full" else self.parent.batch_id
+        return 0 if self.source.recipe.config.mode == FULL else self.parent.batch_id
 
     @property
     def question(self) -> Question:

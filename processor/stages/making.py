@@ -82,6 +82,7 @@ def make(context: Context, batch: Batch, version: Version, store: Store) -> dict
         "content_sha256": content_sha256(files, schema_json),
         "schema_json": schema_json,
         "row_count": kept,
+        "new_rows": choice.fresh,
         "splits": _split_totals(files, source.formats[0]),
         "dropped": sorted(choice.dropped.items()),
         "quality": [

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from pyspark.sql import SparkSession
@@ -35,6 +36,7 @@ LOOP = {
     "datasets": [
         {"name": "d", "sampling": {"policy": "uniform", "rate": 0.5, "min_effective": 150}},
         {"name": "e", "sampling": {"policy": "all"}},
+        {"name": "f", "mode": "full"},
         {"name": "leaky", "leakage": {"limits": {"exact": 0, "subject": 0}}},
     ],
 }
@@ -142,11 +144,32 @@ def test_where_no_floor_is_set_each_batch_has_its_version_and_together_they_are_
     assert {row["inference_id"] for row in rows} == able(0, sum(SIZES))
 
 
+def rows_of(warehouse: Warehouse, dataset: str, *versions: str) -> list[Row]:
+    """The rows that the files of versions hold, by inference."""
+    folder = Path(warehouse.uri("dataset_files", dataset))
+    files = [path for each in versions for path in (folder / each).rglob("*.parquet")]
+    rows = [row for path in files for row in pq.ParquetFile(path).read().to_pylist()]
+    return sorted(rows, key=lambda row: str(row["inference_id"]))
+
+
+def test_the_files_of_a_full_version_hold_the_rows_of_all_increments(warehouse: Warehouse) -> None:
+    first, second = sorted(of(warehouse, DATASETS, dataset="f"), key=lambda row: row["batch_id"])
+    assert (first["parent_version"], second["parent_version"]) == (None, "v000001")
+    whole = rows_of(warehouse, "f", "v000002")
+    increments = rows_of(warehouse, "e", "v000001", "v000002")
+    assert [row for row in increments if row["inference_id"] != "i0"] == whole
+    assert len(increments) == len(whole) + 1
+    assert second["row_count"] == len(whole)
+    last = of(warehouse, DATASETS, dataset="e", version="v000002")[0]
+    assert second["new_rows"] == last["new_rows"] == last["row_count"] < second["row_count"]
+    assert first["new_rows"] == first["row_count"]
+
+
 def test_a_version_that_leaks_is_refused_and_the_batch_goes_on(warehouse: Warehouse) -> None:
     assert not of(warehouse, DATASETS, dataset="leaky")
     assert not of(warehouse, DATASET_ROWS, dataset="leaky")
     files = Path(warehouse.uri("dataset_files"))
-    assert {path.name for path in files.iterdir()} == {"d", "e"}
+    assert {path.name for path in files.iterdir()} == {"d", "e", "f"}
     assert not list(files.rglob("*.part"))
     told = {row["batch_id"]: row for row in of(warehouse, MEASUREMENTS, verdict=REFUSED)}
     assert set(told) == {1, 2}
