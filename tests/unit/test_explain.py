@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from processor.cli.explain import COMMAND
 from processor.config import Config, load
 from processor.datasets.manifest import text
 from processor.errors import ConfigError
-from processor.loops import LoopConfig
 from processor.measurements import REFUSED
 from processor.stages import recipes
 from processor.stages.explain_event import explain_event
@@ -92,14 +94,15 @@ INFERENCES = {
         output("other", 1, 3, 1, model_name="parrot"),
         output("broken", 1, 4, 1, defects=BROKEN),
         output("alone", 1, 6, 3, session_id="t"),
+        output("timely", 1, 7, 3, session_id="u"),
     ],
     2: [],
-    3: [output("young", 3, 7, 125)],
+    3: [output("young", 3, 8, 125)],
 }
 FEEDBACK = {
     1: [stars("e1", 1, 0, 5), stars("e2", 1, 1, 5, metric="tasteful")],
-    2: [],
-    3: [stars("e3", 3, 2, 9, session_id="t"), stars("e4", 3, 3, 9, session_id="nowhere")],
+    2: [stars("e5", 2, 2, 9, session_id="u")],
+    3: [stars("e3", 3, 3, 9, session_id="t"), stars("e4", 3, 4, 9, session_id="nowhere")],
 }
 ANSWER = origin("bfp.feedback", 1, 0)
 LEDGER = {
@@ -109,17 +112,22 @@ LEDGER = {
     ],
     2: [],
     3: [
-        known("alone", 3, "LATE", origin("bfp.inferences", 1, 6), origin("bfp.feedback", 3, 2)),
+        known("alone", 3, "LATE", origin("bfp.inferences", 1, 6), origin("bfp.feedback", 3, 3)),
     ],
 }
-ENDS = {1: {"inferences": 7, "feedback": 2}, 3: {"inferences": 8, "feedback": 4}}
-"""Offset 5 of the inferences of batch 1 is a hole, and offset 8 was not read yet."""
+ENDS = {
+    1: {"inferences": 8, "feedback": 2},
+    2: {"inferences": 8, "feedback": 3},
+    3: {"inferences": 9, "feedback": 5},
+}
+"""Offset 5 of the inferences of batch 1 is a hole, and offset 9 was not read yet."""
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    base = load(None, [f"warehouse={tmp_path_factory.mktemp('explained')}"], {})
-    return base.model_copy(update={"loop": {"chat": LoopConfig.model_validate(LOOP)}})
+    home = tmp_path_factory.mktemp("explained")
+    (home / "chat.yaml").write_text(yaml.safe_dump(LOOP))
+    return load(None, [f"warehouse={home}", f"loops={home}"], {})
 
 
 @pytest.fixture(scope="module")
@@ -164,11 +172,11 @@ def _logged(row: Row) -> Row:
 
 
 def _planned(batch: int) -> list[Row]:
-    starts = {1: {"inferences": 0, "feedback": 0}, 3: ENDS[1]}
+    starts = ENDS.get(batch - 1, {"inferences": 0, "feedback": 0})
     return [
         {"batch_id": batch, "topic": TOPICS[name], "partition": 0}
-        | {"start_offset": starts[batch][name], "end_offset": end}
-        for name, end in ENDS.get(batch, {}).items()
+        | {"start_offset": starts[name], "end_offset": end}
+        for name, end in ENDS[batch].items()
     ]
 
 
@@ -218,7 +226,7 @@ def test_a_late_answer_is_shown_and_does_not_count(config: Config) -> None:
     told = row(config, "v000003", "alone")
     (answer,) = told["answers"]
     place = (answer["topic"], answer["partition"], answer["offset"], answer["schema"])
-    assert place == ("bfp.feedback", 0, 2, "confluent:7")
+    assert place == ("bfp.feedback", 0, 3, "confluent:7")
     assert (answer["timing"], answer["counts"], answer["credit"]) == ("LATE", False, 1.0)
     assert [each["timing"] for each in told["ledger"]] == ["LATE"]
     early = row(config, "v000001", "alone")
@@ -250,7 +258,7 @@ def test_what_is_not_there_is_answered_with_the_nearest(
     places = {
         "bfp.feedbak/0/0": "did you mean 'bfp.feedback'?",
         "bfp.feedback/1/0": "use one of 0",
-        "bfp.inferences/0/8": "they have read 0 to 7",
+        "bfp.inferences/0/9": "they have read 0 to 8",
         "bfp.erasures/0/0": "no batch has read a partition '0'",
     }
     for place, said in places.items():
@@ -283,11 +291,12 @@ def test_an_answer_leads_to_outputs_ledger_and_versions(
     assert placed == [("v000001", "a"), ("v000001", "b")]
 
 
-def test_events_that_lead_nowhere_say_why(config: Config, warehouse: Warehouse) -> None:
+def test_what_an_event_is_to_a_loop(config: Config, warehouse: Warehouse) -> None:
     whats = {
         "bfp.feedback/0/1": "no answer to this",
-        "bfp.feedback/0/3": "an answer that finds no output: session_id nowhere",
-        "bfp.feedback/0/2": "an answer that is LATE",
+        "bfp.feedback/0/4": "an answer that finds no output: session_id nowhere",
+        "bfp.feedback/0/3": "an answer that is LATE",
+        "bfp.feedback/0/2": "an answer that is ON_TIME",
         "bfp.inferences/0/2": "an output that nobody saw: role SHADOW, status OK",
         "bfp.inferences/0/0": "an output that somebody saw: role PRIMARY, status OK",
     }
@@ -305,3 +314,25 @@ def test_an_offset_that_is_no_record_is_accounted_for(config: Config, warehouse:
     lost = {"topic": "bfp.inferences", "partition": 0, "start_offset": 5, "end_offset": 6}
     _put(warehouse, LOSSES, [{**lost, "batch_id": 1}], 1)
     assert event(config, warehouse, "bfp.inferences/0/5")["hole"]["is_lost"]
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_people_read_the_same_in_sentences(config: Config) -> None:
+    def said(*words: str) -> list[str]:
+        places = ("--set", f"warehouse={config.warehouse}", "--set", f"loops={config.loops}")
+        ended = CliRunner().invoke(COMMAND, [*words, *places])
+        assert ended.exit_code == 0, ended.output
+        return [line.strip() for line in ended.stdout.splitlines()]
+
+    row = said("row", "chat-train/v000003", "alone")
+    assert row[:2] == ["alone is not in chat-train/v000003 (batch 3):", WHY_NOT["v000003", "alone"]]
+    assert "bfp.feedback/0/3: landed in batch 3, schema confluent:7: valid" in row
+    assert "e3: CREATE true, reward 0.75, credit 1.0: LATE" in row
+    event = said("event", "bfp.feedback/0/0")
+    assert event[0] == "batch 1 took the offsets 0 to 1"
+    assert "chat/helpful: an answer that is ON_TIME of a, credit 0.5" in event
+    assert "in chat-train/v000001 of b: train, label true, weight 0.5" in event
+    broken = said("event", "bfp.inferences/0/4")[1]
+    assert broken.endswith("schema confluent:7: negative_latency (latency_ms)")
+    hole = said("event", "bfp.inferences/0/5")[1]
+    assert hole.startswith("no record: ")
