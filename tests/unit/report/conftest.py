@@ -166,6 +166,7 @@ def dataset_row(batch: int) -> dict[str, Any]:
         "content_sha256": "ab12" * 16,
         "schema_json": "{}",
         "row_count": 48_765,
+        "new_rows": 48_765,
         "splits": [
             {"name": "train", "rows": 39_012, "sha256": "aa"},
             {"name": "test", "rows": 9_753, "sha256": "bb"},
