@@ -18,7 +18,7 @@ from processor.stages import compile as compile_
 from processor.stages import measure
 from processor.stages.base import Context
 from processor.stages.choices import choose
-from processor.stages.versions import POLICIES
+from processor.stages.recipes import POLICIES
 from processor.tables import MEASUREMENTS, PROOFS, SOURCES, TYPED, Table
 from processor.warehouse import Warehouse
 
