@@ -18,7 +18,8 @@ class OutcomeConfig(Section):
     """What makes an inference known.
 
     `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
-    it is divided among those that share it, `threshold` from which number on it is positive.
+    it is divided among those that share it, `threshold` from which number on it is positive,
+    `consensus` what several raters come to.
     After `late` beyond the window and the grace, an inference is settled: nothing changes it, and
     no batch reads it again. None: it never is, and every batch reads all that came before.
     """
@@ -28,6 +29,7 @@ class OutcomeConfig(Section):
     signal: str | None = None
     level: str = "inference"
     credit: dict[str, Any] | None = None
+    consensus: dict[str, Any] | None = None
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     window: Duration
     grace: Duration = timedelta(0)

@@ -90,6 +90,7 @@ def weighed(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
 def _refusal(recipe: Recipe) -> Column:
     refusal = (
         F.when(F.col("state") == "RETRACTED", "retracted")
+        .when(F.col("state") == "TIED", "tied")
         .when(F.col("label").isNull(), "no_label")
         .when(~F.col("training_allowed"), "training_not_allowed")
         .when(F.col("split").isNull(), EMBARGO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+from processor.feedback.consensus.base import WHOLE_WEIGHT
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
 from processor.feedback.question import Question
@@ -41,6 +43,7 @@ class Answer:
     """What an event says; `target` is the inference, or what several of them share.
 
     `before` is the watermark that was passed before it arrived; None where there was none.
+    `rater` and `weight` (in millionths) are read where raters are told apart.
     """
 
     target: str
@@ -53,6 +56,8 @@ class Answer:
     candidate_id: str | None = None
     credit: float = WHOLE
     before: datetime | None = None
+    rater: str | None = None
+    weight: int = WHOLE_WEIGHT
 
 
 def read(
@@ -63,6 +68,8 @@ def read(
     `event` has the fields of FeedbackEvent or GroundTruth; those left out have their defaults.
     """
     candidate = event.get("candidate_id") if question.level.by_candidate else None
+    vote = question.vote(Plain(event))
+    whose = {} if vote is None else {"rater": vote.rater, "weight": millionths(vote.weight)}
     return [
         Answer(
             reading.target,
@@ -74,10 +81,16 @@ def read(
             event.get("supersedes"),
             candidate,
             before=before,
+            **whose,
         )
         for reading in question.readings(Plain(event))
         if reading.counts
     ]
+
+
+def millionths(weight: float) -> int:
+    """A weight as it is counted."""
+    return math.floor(weight * WHOLE_WEIGHT + 0.5)
 
 
 def served(inference: Mapping[str, Any], question: Question) -> Served | None:

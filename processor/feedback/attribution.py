@@ -11,9 +11,10 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
+from processor.feedback.consensus.base import WHOLE_WEIGHT
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
-from processor.feedback.outcomes import PLACE, first_by
+from processor.feedback.outcomes import PLACE, VOTE, first_by
 from processor.feedback.question import Question
 from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
 from processor.terms.columns import Columns
@@ -36,17 +37,19 @@ def read(events: DataFrame, question: Question) -> DataFrame:
     """What the events say; those that do not answer the question say nothing.
 
     Columns in: the fields of FeedbackEvent or GroundTruth, and PLACE.
-    Columns out: target, event_id, event_time, value, reward, op, supersedes, PLACE, and
-    candidate_id where the question is about candidates.
+    Columns out: target, event_id, event_time, value, reward, op, supersedes, PLACE,
+    candidate_id where the question is about candidates, and VOTE where raters are told apart.
     """
     candidate = ("candidate_id",) if question.level.by_candidate else ()
+    vote = question.vote(Columns())
+    whose = () if vote is None else (vote.rater.alias("rater"), _millionths(vote.weight))
     said = (
         events.where(reading.counts).select(
             reading.target.alias("target"),
             *("event_id", "event_time"),
             reading.value.cast("string").alias("value"),
             reading.reward.cast("double").alias("reward"),
-            *("op", "supersedes", *candidate, *PLACE),
+            *("op", "supersedes", *candidate, *PLACE, *whose),
         )
         for reading in question.readings(Columns())
     )
@@ -57,8 +60,8 @@ def attribute(said: DataFrame, inferences: DataFrame, question: Question) -> Dat
     """The answers of each inference, with the credit that it has of each; see `answer.attribute`.
 
     Columns in: `said` as `read` gives it; `inferences` those of `keyed`.
-    Columns out: inference_id, event_id, event_time, value, reward, op, supersedes, credit, and
-    PLACE of the answer.
+    Columns out: inference_id, event_id, event_time, value, reward, op, supersedes, credit, PLACE
+    of the answer, and VOTE where raters are told apart.
     """
     level = question.level
     if level.shared:
@@ -70,7 +73,7 @@ def attribute(said: DataFrame, inferences: DataFrame, question: Question) -> Dat
         reached = said.join(named, "target")
     if level.by_candidate:
         reached = reached.where(F.array_contains("shown", F.col("candidate_id")))
-    return reached.select("inference_id", *_SAID, F.lit(WHOLE).alias("credit"), *PLACE)
+    return reached.select("inference_id", *_said(question), F.lit(WHOLE).alias("credit"), *PLACE)
 
 
 def keyed(inferences: DataFrame, question: Question) -> DataFrame:
@@ -115,8 +118,16 @@ def _shared(said: DataFrame, inferences: DataFrame, question: Question) -> DataF
     return (
         scored.withColumn("credit", share)
         .where(F.col("credit") > 0)
-        .select("inference_id", *_SAID, "credit", *PLACE)
+        .select("inference_id", *_said(question), "credit", *PLACE)
     )
+
+
+def _said(question: Question) -> tuple[str, ...]:
+    return _SAID if question.rule.poll is None else (*_SAID, *VOTE)
+
+
+def _millionths(weight: Column) -> Column:
+    return F.floor(weight * WHOLE_WEIGHT + F.lit(0.5)).alias("weight")
 
 
 def _ordered(sharing: WindowSpec) -> WindowSpec:

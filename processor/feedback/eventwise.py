@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from processor.feedback.answer import Answer, Served, attribute
+from processor.feedback.poll import polled, voices
 from processor.feedback.question import Question
 from processor.feedback.rule import (
     DEFAULT,
@@ -22,6 +23,7 @@ from processor.feedback.rule import (
     RETRACT,
     RETRACTED,
     REWARDS,
+    TIED,
     VALUE,
     WHOLE,
     Rule,
@@ -72,8 +74,9 @@ def outcome(
     Only answers on time count: see `timing`.
     """
     on_time = [each for each in once(answers) if timing(each, one, rule) == ON_TIME]
-    if on_time:
-        return _said(one, winner(on_time), rule)
+    answer = counting(on_time, rule)
+    if answer is not None:
+        return _said(one, answer, rule)
     if rule.silence is not None and mark is not None and mark >= one.response_time + rule.patience:
         worth = REWARDS[NEGATIVE]
         return _outcome(one, NEGATIVE, DEFAULT, rule.silence, worth, WHOLE, None)
@@ -97,21 +100,35 @@ def timing(answer: Answer, one: Served, rule: Rule) -> str:
     return LATE if answer.before is not None and answer.before >= closes else ON_TIME
 
 
-def winner(answers: Sequence[Answer]) -> Answer:
-    """The answer that counts: of those that none supersedes, the last that happened.
+def counting(answers: Sequence[Answer], rule: Rule) -> Answer | None:
+    """The answer that counts: the last of those that stand, or what a poll of them comes to."""
+    stand = standing(answers)
+    if rule.poll is not None:
+        return polled(stand, rule)
+    return stand[-1] if stand else None
 
-    In a cycle each one is superseded, and none of them counts less than another. Of two at the
-    same moment, the one that arrived last.
+
+def heeded(answers: Sequence[Answer], rule: Rule) -> list[Answer]:
+    """The answers that an outcome follows from: the one that counts, or each vote of a poll."""
+    stand = standing(answers)
+    return voices(stand) if rule.poll is not None else stand[-1:]
+
+
+def standing(answers: Sequence[Answer]) -> list[Answer]:
+    """Those that none supersedes, as they happened; at the same moment, as they arrived.
+
+    In a cycle each one is superseded, and none of them counts less than another.
     """
     superseded = {answer.supersedes for answer in answers}
     live = [each for each in answers if each.event_id not in superseded] or list(answers)
-    return max(enumerate(live), key=lambda pair: (pair[1].event_time, pair[0]))[1]
+    return sorted(live, key=lambda each: each.event_time)
 
 
 def _said(one: Served, answer: Answer, rule: Rule) -> Outcome:
     at = answer.event_time
-    if answer.op == RETRACT:
-        return _outcome(one, RETRACTED, ON_TIME, None, None, answer.credit, at)
+    if answer.op in (RETRACT, TIED):
+        nothing = RETRACTED if answer.op == RETRACT else TIED
+        return _outcome(one, nothing, ON_TIME, None, None, answer.credit, at)
     state = VALUE
     if rule.positive is not None:
         state = POSITIVE if answer.value == rule.positive else NEGATIVE

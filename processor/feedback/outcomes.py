@@ -18,6 +18,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from processor.feedback.polls import polled
 from processor.feedback.rule import (
     DEFAULT,
     KNOWN_BY,
@@ -30,6 +31,7 @@ from processor.feedback.rule import (
     RETRACT,
     RETRACTED,
     REWARDS,
+    TIED,
     VALUE,
     WHOLE,
     Rule,
@@ -41,6 +43,9 @@ SERVED = ("model_name", "model_version", "deployment_id", "variant")
 
 PLACE = ("batch_id", "landed", *COORDINATES)
 """The order of arrival: when an event became known, then where it stands in the log."""
+
+VOTE = ("rater", "weight")
+"""What an answer says of who gave it, where raters are told apart: a name, and millionths."""
 
 
 def first_by(frame: DataFrame, key: str) -> DataFrame:
@@ -72,7 +77,8 @@ def changes(
     """What the batch `now` adds to the ledger: outcomes that it changed.
 
     Columns in: `inferences` inference_id, SERVED, response_time, and PLACE; `answers`
-    inference_id, event_id, event_time, value, reward, op, supersedes, credit, and PLACE; `known`
+    inference_id, event_id, event_time, value, reward, op, supersedes, credit, PLACE, and VOTE
+    where the rule is a poll; `known`
     inference_id, batch_id, timing, state, value, reward, credit: the ledger so far; `marks`
     batch_id, before: for each batch up to now, the watermark of the one before it. No frame has
     rows of a later batch. `moved` inference_id: those whose share of an answer may have changed
@@ -85,7 +91,7 @@ def changes(
         touched = touched.union(moved).distinct()
     judged = (
         first_by(inferences.join(touched, "inference_id", "left_semi"), "inference_id")
-        .join(_by_inference(answers, touched, marks), "inference_id", "left")
+        .join(_by_inference(answers, touched, marks, rule), "inference_id", "left")
         .join(_last_known(known), "inference_id", "left")
         .withColumn("answers", _timed(rule))
     )
@@ -108,9 +114,11 @@ def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) ->
     return ids.distinct()
 
 
-def _by_inference(answers: DataFrame, touched: DataFrame, marks: DataFrame) -> DataFrame:
+def _by_inference(
+    answers: DataFrame, touched: DataFrame, marks: DataFrame, rule: Rule
+) -> DataFrame:
     """All answers of an inference in one array, in order of arrival, each event id once."""
-    fields = (*PLACE, "event_id", "event_time", *_SAID, "supersedes", "before")
+    fields = (*PLACE, "event_id", "event_time", *_SAID, *_vote(rule), "supersedes", "before")
     return (
         answers.join(touched, "inference_id", "left_semi")
         .join(F.broadcast(marks), "batch_id")
@@ -148,8 +156,20 @@ def _of(timing: str) -> Column:
     return F.filter(F.col("answers"), lambda a: a["timing"] == timing)
 
 
-def _winner(answers: Column) -> Column:
-    """The answer that counts: of those that none supersedes, the last that happened.
+def _vote(rule: Rule) -> tuple[str, ...]:
+    return () if rule.poll is None else VOTE
+
+
+def _weighed(said: DataFrame, rule: Rule) -> DataFrame:
+    """`said` with `_w`: the last answer that stands, or what a poll comes to; null for nothing."""
+    standing = _standing(F.col("used"), rule)
+    if rule.poll is None:
+        return said.withColumn("_w", F.array_max(standing))
+    return polled(said.withColumn("_standing", standing), rule)
+
+
+def _standing(answers: Column, rule: Rule) -> Column:
+    """The answers that none supersedes, as structs that sort as they happened.
 
     In a cycle each one is superseded, and none of them counts less than another.
     """
@@ -158,15 +178,15 @@ def _winner(answers: Column) -> Column:
         answers, lambda a: ~F.coalesce(F.array_contains(superseded, a["event_id"]), F.lit(False))
     )
     standing = F.when(F.size(live) > 0, live).otherwise(answers)
-    order = ("event_time", *PLACE, "event_id", *_SAID)
-    return F.array_max(F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order))))
+    order = ("event_time", *PLACE, "event_id", *_SAID, *_vote(rule))
+    return F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order)))
 
 
 def _state(answer: Column, rule: Rule) -> Column:
-    retracted = F.when(answer["op"] == RETRACT, RETRACTED)
+    nothing = F.when(answer["op"] == RETRACT, RETRACTED).when(answer["op"] == TIED, TIED)
     if rule.positive is None:
-        return retracted.otherwise(VALUE)
-    return retracted.when(answer["value"] == rule.positive, POSITIVE).otherwise(NEGATIVE)
+        return nothing.otherwise(VALUE)
+    return nothing.when(answer["value"] == rule.positive, POSITIVE).otherwise(NEGATIVE)
 
 
 def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
@@ -175,7 +195,7 @@ def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
         *(F.struct(F.lit(each).alias("timing"), _of(each).alias("used")) for each in _TIMINGS)
     )
     said = judged.select(*_KEPT, F.inline(told)).withColumn("used", _fresh(now))
-    weighed = said.withColumn("_w", _winner(F.col("used")))
+    weighed = _weighed(said, rule)
     closed = _closes(rule) <= F.lit(now.mark)
     on_time, answered = F.col("timing") == ON_TIME, F.col("_w").isNotNull()
     silent = on_time & ~answered & closed & F.lit(rule.silence is not None)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from processor.checked import checked
 from processor.errors import ConfigError
+from processor.feedback import consensus as consensus_rules
 from processor.feedback import credit as credit_rules
 from processor.feedback import signals
+from processor.feedback.consensus import base, majority
+from processor.feedback.consensus.base import ConsensusRule, Rater
 from processor.feedback.credit.base import CreditRule
 from processor.feedback.levels import Level, level_of
-from processor.feedback.rule import RETRACT, Rule
+from processor.feedback.rule import RETRACT, Poll, Rule
 from processor.feedback.signals.base import LABEL, NUMBER, Said, Signal
 from processor.loops import LoopConfig, OutcomeConfig
 from processor.plugins import Registry
@@ -19,6 +22,7 @@ from processor.terms import Terms, Value
 
 SIGNALS: Registry[Signal] = Registry(signals, "signal")
 CREDIT_RULES: Registry[CreditRule] = Registry(credit_rules, "rule of credit")
+CONSENSUS_RULES: Registry[ConsensusRule] = Registry(consensus_rules, "rule of consensus")
 DEFAULT_SIGNALS = {"ground_truth": "ground_truth", "feedback": "label"}
 """The signal of a loop that says only where its answers come from."""
 
@@ -36,6 +40,27 @@ class Credit:
 
 
 @dataclass(frozen=True)
+class Consensus:
+    """A rule of consensus with its parameters."""
+
+    rule: ConsensusRule
+    params: Any
+
+    @property
+    def poll(self) -> Poll | None:
+        """What it asks of the ledger; None where raters are not told apart."""
+        return Poll(self.params.tie) if self.rule.weight is not None else None
+
+
+@dataclass(frozen=True)
+class Vote(Generic[Value]):
+    """Whose an answer is, and what it counts for; `rater` is missing where it has no name."""
+
+    rater: Value
+    weight: Value
+
+
+@dataclass(frozen=True)
 class Reading(Generic[Value]):
     """What an event says of one target, if it `counts`; `reward` is missing for labels."""
 
@@ -49,7 +74,8 @@ class Reading(Generic[Value]):
 class Question:
     """One metric of a loop: which events answer it, what they say, and whom they are about.
 
-    `credit` is None where an answer is whole for each inference that it reaches.
+    `credit` is None where an answer is whole for each inference that it reaches, `consensus`
+    where the loop asks for none, so that the last answer counts.
     """
 
     model: str
@@ -59,6 +85,21 @@ class Question:
     negative: str
     threshold: float | None = None
     credit: Credit | None = None
+    consensus: Consensus | None = None
+
+    def by_rater(self) -> Question:
+        """The same question, asked so that raters are told apart."""
+        if self.rule.poll is not None:
+            return self
+        told = Consensus(majority.ENTRY, base.Params())
+        return replace(self, consensus=told, rule=replace(self.rule, poll=told.poll))
+
+    def vote(self, on: Terms[Value]) -> Vote[Value] | None:
+        """Whose word an event is; None where raters are not told apart."""
+        if self.consensus is None or self.consensus.rule.weight is None:
+            return None
+        rater = _rater(on, self.signal)
+        return Vote(rater.name, self.consensus.rule.weight(on, rater, self.consensus.params))
 
     def readings(self, on: Terms[Value]) -> list[Reading[Value]]:
         """What an event says; nothing counts that is of another kind, metric or level."""
@@ -121,10 +162,13 @@ def question_of(loop: LoopConfig, told: OutcomeConfig, where: str = "outcome") -
     _check(told, signal, place)
     sided = signal.becomes == LABEL or told.threshold is not None
     silence = told.negative if told.default == "negative" else None
+    consensus = _consensus(told, place, sided=sided)
+    poll = consensus.poll if consensus else None
     positive = told.positive if sided else None
-    rule = Rule(told.metric, told.window, told.grace, positive, silence, told.late)
+    rule = Rule(told.metric, told.window, told.grace, positive, silence, told.late, poll)
     credit = _credit(told, level, place)
-    return Question(loop.model, signal, level, rule, told.negative, told.threshold, credit)
+    how = (told.negative, told.threshold, credit, consensus)
+    return Question(loop.model, signal, level, rule, *how)
 
 
 def _signal(told: OutcomeConfig, place: str) -> Signal:
@@ -175,3 +219,24 @@ def _credit(told: OutcomeConfig, level: Level, place: str) -> Credit | None:
         )
     rule = CREDIT_RULES[str(name)]
     return Credit(rule, checked(rule.params, params, f"{place}.credit"))
+
+
+def _consensus(told: OutcomeConfig, place: str, *, sided: bool) -> Consensus | None:
+    if told.consensus is None:
+        return None
+    params = dict(told.consensus)
+    rule = CONSENSUS_RULES[str(params.pop("rule", "last"))]
+    found = Consensus(rule, checked(rule.params, params, f"{place}.consensus"))
+    if found.poll is not None and found.poll.tie in ("positive", "negative") and not sided:
+        raise ConfigError(
+            f"{place}: no value of {told.metric!r} is {found.poll.tie}, so none wins a tie for it",
+            remedy="write `tie: last`, or leave `tie` out",
+        )
+    return found
+
+
+def _rater(on: Terms[Value], signal: Signal) -> Rater[Value]:
+    """Who says so; of a fact about the world, where it is from."""
+    if signal.kind is None:
+        return Rater(on.field("label_source"), on.missing(), on.missing())
+    return Rater(on.field("rater_id"), on.field("rater_kind"), on.number("rater_confidence"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 POSITIVE, NEGATIVE, VALUE, RETRACTED = "POSITIVE", "NEGATIVE", "VALUE", "RETRACTED"
+TIED = "TIED"  # raters disagree evenly: the state of such an inference, and the op of their word
 ON_TIME, LATE, OUTSIDE, DEFAULT = "ON_TIME", "LATE", "OUTSIDE", "DEFAULT"
 KNOWN_BY = (ON_TIME, DEFAULT)
 """The timings of rows that say what is known; the others are records of what came amiss."""
@@ -22,12 +24,24 @@ WHOLE, NONE = 1.0, 0.0
 """The credit of an answer about one inference alone, and of one whose answers went to others."""
 
 
+Tie = Literal["positive", "negative", "last"]
+"""Which of the values that lead wins: the positive one, the other one, or the last given."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """Each rater has one vote; where values tie, `tie` says which wins, and None that none does."""
+
+    tie: Tie | None = None
+
+
 @dataclass(frozen=True)
 class Rule:
     """How answers become outcomes of one metric; `silence` is the value that none means.
 
     `positive` is the value that makes an outcome POSITIVE; None where values have no side.
     An answer is recorded until `late` after the window was closed; None: whenever it comes.
+    `poll` is None where the last answer that stands counts, whoever gave it.
     """
 
     metric: str
@@ -36,6 +50,7 @@ class Rule:
     positive: str | None
     silence: str | None = None
     late: timedelta | None = None
+    poll: Poll | None = None
 
     @property
     def patience(self) -> timedelta:

@@ -9,7 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from processor.feedback.rule import KNOWN_BY, LATE, OUTSIDE, RETRACTED, Rule
+from processor.feedback.rule import KNOWN_BY, LATE, OUTSIDE, RETRACTED, TIED, Rule
 
 KNOWN, CENSORED, UNKNOWN = "known", "censored", "unknown"
 
@@ -32,8 +32,8 @@ class AsOf:
 def standing(inferences: DataFrame, ledger: DataFrame, rule: Rule, *asked: AsOf) -> DataFrame:
     """How many inferences stand where as of each batch asked for: batch_id, standing and n.
 
-    Each is known, censored, unknown or retracted; `late` and `outside` count those with such an
-    answer, whatever else they are.
+    Each is known, tied, censored, unknown or retracted; `late` and `outside` count those with
+    such an answer, whatever else they are.
     `inferences`: inference_id, response_time, batch_id, one row each; `ledger` as `latest`.
     """
     return reduce(DataFrame.unionByName, (_standing(inferences, ledger, rule, at) for at in asked))
@@ -46,6 +46,7 @@ def _standing(inferences: DataFrame, ledger: DataFrame, rule: Rule, at: AsOf) ->
     state = F.col("state")
     stands = (
         F.when(state == RETRACTED, "retracted")
+        .when(state == TIED, "tied")
         .when(state.isNotNull(), KNOWN)
         .when(is_open, CENSORED)
         .otherwise(UNKNOWN)

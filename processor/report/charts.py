@@ -13,7 +13,7 @@ _ROW, _LEFT, _RIGHT, _TOP = 24.0, 52.0, 14.0, 10.0
 _LABELS = 132.0  # room for the names of rows
 _MOST_LETTERS = 19
 _MOST_BATCHES = 8  # labels on the axis of batches
-_SHAPES = 4
+_SHAPES, _PATTERNS = 4, 5
 _ROOM_FOR_TEXT = 44.0
 _BATCH_NAMES = 74.0  # room for the names of stacks
 CROSS = "\u00d7"
@@ -226,7 +226,7 @@ def _stack(row: Stack, top: float, key: str) -> Iterator[str]:
             title = element("title", text=f"{name}: {number(count)} ({part})")
             yield _box(left, top, 22.0, place, key, width, title)
             if width > _ROOM_FOR_TEXT:
-                kind = f"middle in{place % _SHAPES}"
+                kind = f"middle in{place % _PATTERNS}"
                 yield element("text", text=part, x=left + width / 2, y=top + 15, class_=kind)
         left += width
 
@@ -235,7 +235,7 @@ def _box(
     x: float, y: float, height: float, place: int, key: str, width: float = 13.0, inner: str = ""
 ) -> str:
     """A part in its colour and, over it, its pattern."""
-    of = place % _SHAPES
+    of = place % _PATTERNS
     plain = element("rect", inner, x=x, y=y, width=width, height=height, class_=f"part p{of}")
     if of == 0:
         return plain
@@ -246,7 +246,7 @@ def _box(
 
 def _hatch(key: str) -> str:
     """The patterns of the second part and those after it; the first is plain."""
-    strokes = ("M0 6L6 0", "M1 3h0.1", "M0 0L6 6M0 6L6 0")
+    strokes = ("M0 6L6 0", "M1 3h0.1", "M0 0L6 6M0 6L6 0", "M0 3H6")
     return "".join(
         element(
             "pattern",

@@ -9,7 +9,7 @@ from processor.loops import LoopConfig
 from processor.measurements import DATASET, OVERALL, refused_dataset
 from processor.report.rows import Row, Rows, ordered, pick, plain, where
 
-STANDINGS = ("known", "censored", "unknown", "retracted")
+STANDINGS = ("known", "censored", "unknown", "retracted", "tied")
 """Where an inference stands: exactly one of these."""
 AMISS = ("late", "outside")
 """Answers that came amiss, counted besides."""

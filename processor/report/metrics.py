@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from processor.measurements import OVERALL
+from processor.report.loop import AMISS, STANDINGS
 
 PREFIX = "bfp"
 
@@ -43,7 +44,7 @@ def metrics(document: Mapping[str, Any]) -> str:
 def _loop(loop: Mapping[str, Any], batch: int, put: Any) -> None:  # noqa: ANN401  # a closure over labels
     name = loop["loop"]
     for standing in (one for one in loop["standings"] if one["batch"] == batch):
-        for state in ("known", "censored", "unknown", "retracted", "late", "outside"):
+        for state in (*STANDINGS, *AMISS):
             text = "Inferences by what is known of them"
             put("inferences", text, standing[state]["n"] or 0, loop=name, state=state)
     for decision in (one for one in loop["decisions"] if one["batch"] == batch):

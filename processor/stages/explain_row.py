@@ -18,7 +18,7 @@ from processor.config import Config
 from processor.datasets.reasons import reason
 from processor.errors import ConfigError
 from processor.feedback import Question, Served, question_of, served
-from processor.feedback.eventwise import once, timing, winner
+from processor.feedback.eventwise import heeded, once, timing
 from processor.feedback.rule import KNOWN_BY, ON_TIME
 from processor.stages import catalog, lookup
 from processor.stages.base import Context
@@ -183,7 +183,7 @@ def _answers(warehouse: Warehouse, one: Served, asked: Asked) -> list[Row]:
     mine = list(credited(answers, outputs, question, one.inference_id))
     timed = [(each, credit, timing(each.answer, one, question.rule)) for each, credit in mine]
     on_time = once(each.answer for each, _, when in timed if when == ON_TIME)
-    counts = winner(on_time).event_id if on_time else None
+    counts = {each.event_id for each in heeded(on_time, question.rule)}
     names = ("event_id", "event_time", "op", "supersedes", "value", "reward")
     return [
         {
@@ -191,7 +191,7 @@ def _answers(warehouse: Warehouse, one: Served, asked: Asked) -> list[Row]:
             **{name: getattr(each.answer, name) for name in names},
             "timing": when,
             "credit": credit,
-            "counts": when == ON_TIME and each.answer.event_id == counts,
+            "counts": when == ON_TIME and each.answer.event_id in counts,
         }
         for each, credit, when in timed
     ]

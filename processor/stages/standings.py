@@ -26,7 +26,7 @@ from processor.tables import MEASUREMENTS
 METRIC = "outcomes."  # what the names of these measurements begin with
 WINDOW = "all"
 TOO_OLD = "too_old"
-STANDINGS = (KNOWN, CENSORED, UNKNOWN, "retracted")
+STANDINGS = (KNOWN, "tied", CENSORED, UNKNOWN, "retracted")
 NAMES = (*STANDINGS, "late", "outside", TOO_OLD)
 
 

@@ -94,6 +94,10 @@ class Terms(Protocol[Value]):
         """The difference of two numbers."""
         ...
 
+    def times(self, one: Value, other: Value) -> Value:
+        """The product of two numbers."""
+        ...
+
     def over(self, one: Value, other: Value) -> Value:
         """The quotient of two numbers; missing where it is not finite."""
         ...

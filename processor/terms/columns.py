@@ -78,6 +78,9 @@ class Columns:
     def minus(self, one: Column, other: Column) -> Column:
         return one - other
 
+    def times(self, one: Column, other: Column) -> Column:
+        return one * other
+
     def over(self, one: Column, other: Column) -> Column:
         return _finite(F.try_divide(one, other))
 

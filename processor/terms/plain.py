@@ -88,6 +88,9 @@ class Plain:
     def minus(self, one: float | None, other: float | None) -> float | None:
         return None if one is None or other is None else one - other
 
+    def times(self, one: float | None, other: float | None) -> float | None:
+        return None if one is None or other is None else one * other
+
     def over(self, one: float | None, other: float | None) -> float | None:
         quotient = None if one is None or not other else one / other
         return quotient if quotient is not None and math.isfinite(quotient) else None

@@ -76,6 +76,7 @@ def counts(events: pd.DataFrame, batch: int) -> dict[str, int]:
         "censored": int(still.sum()),
         "unknown": int((~still).sum()),
         "retracted": 0,
+        "tied": 0,
         "late": int(timings.get("late", 0)),
         "outside": int(timings.get("outside", 0)),
         "too_old": 0,  # the loop awaits answers for ever
