@@ -18,7 +18,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from processor.feedback.polls import polled
+from processor.feedback.polls import heard, polled
 from processor.feedback.rule import (
     DEFAULT,
     KNOWN_BY,
@@ -96,6 +96,23 @@ def changes(
         .withColumn("answers", _timed(rule))
     )
     return _rows(judged, now, rule)
+
+
+def votes(inferences: DataFrame, answers: DataFrame, marks: DataFrame, rule: Rule) -> DataFrame:
+    """What each rater says of an inference, on time and as it stands; the rule is a poll.
+
+    Columns in: as `changes` has them. Columns out: inference_id, response_time, and votes, an
+    array of structs with rater, value, reward and batch_id; none where nobody says anything.
+    """
+    rated = answers.select("inference_id").distinct()
+    judged = first_by(inferences, "inference_id").join(
+        _by_inference(answers, rated, marks, rule), "inference_id"
+    )
+    timed = judged.withColumn("answers", _timed(rule))
+    told = heard(timed.withColumn("_standing", _standing(_of(ON_TIME), rule)))
+    said = F.filter("_heard", lambda a: a["op"] != RETRACT)
+    found = told.select("inference_id", "response_time", said.alias("votes"))
+    return found.where(F.size("votes") > 0)
 
 
 def _closes(rule: Rule) -> Column:

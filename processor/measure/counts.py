@@ -44,7 +44,7 @@ def quality(
     loss = F.when(given.isNotNull(), -F.log(kept))  # least and greatest pass over a null
     return (
         known.where(F.col("pred_label").isNotNull())
-        .select("*", F.explode(_windows(windows)).alias("window"))
+        .select("*", F.explode(windows_of(windows)).alias("window"))
         .select("*", F.explode(slices(by)).alias("slice"))
         .groupBy("model_version", "window", "slice")
         .agg(
@@ -60,7 +60,9 @@ def quality(
     )
 
 
-def _windows(windows: Sequence[Window]) -> Column:
+def windows_of(windows: Sequence[Window]) -> Column:
+    """The names of the windows that a row is in, by its columns is_new and response_time."""
+
     def inside(window: Window) -> Column:
         if window.start is None:
             return F.when(F.col("is_new"), F.lit(window.name))

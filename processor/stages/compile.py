@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from processor.batches import Batch
 from processor.feedback import outcomes
@@ -18,21 +16,11 @@ from processor.loops import LoopConfig
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.breaker import refuse_defects
 from processor.stages.quiet import quiet
+from processor.stages.ratings import marks
 from processor.stages.recipes import recipes
 from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build
-from processor.tables import (
-    DATASET_ROWS,
-    DATASETS,
-    MEASUREMENTS,
-    OUTCOMES,
-    PROOFS,
-    SOURCES,
-    TYPED,
-    struct,
-)
-
-_MARKS = struct(batch_id=T.LongType(), before=T.TimestampType())
+from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, SOURCES, TYPED
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -62,7 +50,7 @@ def additions(context: Context, loop: LoopConfig, question: Question, batch: Bat
         ),
         answered,
         said.select("inference_id", "batch_id", "timing", "state", "value", "reward", "credit"),
-        _marks(context, reached, batch),
+        marks(context, batch),
         outcomes.Now(batch.id, reached.get(batch.id), reached.get(batch.id - 1)),
         question.rule,
         moved,
@@ -78,12 +66,6 @@ def additions(context: Context, loop: LoopConfig, question: Question, batch: Bat
 def rule_of(loop: LoopConfig) -> Rule:
     """What the loop file says of the answers that its datasets follow."""
     return question_of(loop, loop.outcome).rule
-
-
-def _marks(context: Context, reached: Mapping[int, datetime], batch: Batch) -> DataFrame:
-    """Each batch so far, and the watermark of the one before it."""
-    rows = [(n, reached.get(n - 1)) for n in range(1, batch.id + 1)]
-    return context.spark.createDataFrame(rows, _MARKS)
 
 
 def _union(frames: Iterable[DataFrame]) -> DataFrame:

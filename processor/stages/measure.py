@@ -21,7 +21,7 @@ from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, p
 from processor.measure.quality import QualityCounts, quality
 from processor.measurements import OVERALL, Measurement
 from processor.sections import parse_duration
-from processor.stages import misbehaving
+from processor.stages import agreement, misbehaving
 from processor.stages.arrivals import arrivals
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.compile import rule_of
@@ -33,6 +33,7 @@ from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, SOURCES, 
 
 BATCH_WINDOW = "batch"
 MOMENT = timedelta(microseconds=1)  # the least by which times differ
+READ = ("inferences", "sessions", "feedback", "ground_truth")
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -47,6 +48,7 @@ def run(context: Context, batch: Batch) -> None:
         against = reference(loop)
         found += [*standings(context, loop, batch), *_quality(context, loop, batch, against)]
         found += arrivals(context, loop, batch)
+        found += agreement.measured(context, loop, batch, windows(loop, context, batch))
         for version, profiles in _profiles(context, loop, batch, against).items():
             kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
             found += _drift(loop, version, against, profiles)
@@ -182,7 +184,7 @@ def _profile_row(loop: LoopConfig, batch: Batch, version: str, profile: Profile)
 STAGE = Stage(
     "measure",
     "quality, drift, and what is not known yet",
-    (*(TYPED[n] for n in ("inferences", "sessions", "ground_truth", "feedback")), OUTCOMES, PROOFS),
+    (*(TYPED[name] for name in READ), OUTCOMES, PROOFS),
     (SOURCES, PROFILES, MEASUREMENTS),
     run,
     rests=quiet,

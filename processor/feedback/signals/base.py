@@ -9,6 +9,8 @@ from processor.terms import Formula, Terms, Value
 
 Becomes = Literal["label", "number", "text"]
 LABEL, NUMBER, TEXT = "label", "number", "text"
+Scale = Literal["nominal", "ordinal", "interval"]
+"""Whether two values differ, also which is more, or also by how much."""
 
 
 def inference_id(on: Terms[Value]) -> Value:
@@ -31,13 +33,21 @@ class Signal:
     `kind` is a symbol of FeedbackEvent's `kind`, None for events of GroundTruth. A `label` is a
     text held against the loop's `positive`; its reward is 1 or 0. A `number` is a double and its
     own reward; a loop's `threshold` makes it a label too. A `text` is kept as it is, and is no
-    reward. An event may say something of two inferences.
+    reward. An event may say something of two inferences. `ordered` numbers have no distances.
     """
 
     name: str
     kind: str | None
     becomes: Becomes
     said: tuple[Said, ...]
+    ordered: bool = False
+
+    @property
+    def scale(self) -> Scale:
+        """How far two values can be told apart."""
+        if self.becomes != NUMBER:
+            return "nominal"
+        return "ordinal" if self.ordered else "interval"
 
     @property
     def source(self) -> Literal["feedback", "ground_truth"]:

@@ -15,4 +15,4 @@ def value(on: Terms[Value]) -> Value:
     return on.over(on.minus(on.number("value_num"), low), on.minus(on.number("scale_max"), low))
 
 
-ENTRY = Signal("rating", "RATING", "number", (Said(value),))
+ENTRY = Signal("rating", "RATING", "number", (Said(value),), ordered=True)
