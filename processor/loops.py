@@ -113,6 +113,12 @@ class TrustConfig(Section):
         return self
 
 
+class LabelsConfig(Section):
+    """Where a dataset has its labels from, if not from the ledger: a fit to all raters' votes."""
+
+    consensus: Literal["dawid_skene"]
+
+
 class DatasetConfig(Section):
     """One recipe: which rows become a dataset version, and in which formats.
 
@@ -127,6 +133,7 @@ class DatasetConfig(Section):
     split: SplitConfig = SplitConfig()
     leakage: LeakageConfig = LeakageConfig()
     sources: TrustConfig = TrustConfig()
+    labels: LabelsConfig | None = None
     formats: tuple[str, ...] = ("parquet",)
     seed: int = 0
 

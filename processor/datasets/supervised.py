@@ -15,10 +15,12 @@ from processor.datasets.split import EMBARGO, split
 from processor.datasets.weights import weight
 from processor.loops import DatasetConfig
 
-KEPT = "kept"
+KEPT, NOT_SAMPLED = "kept", "not_sampled"
 SOURCE = "source"  # why an answer is left out whose source was found misbehaving
 NUMERIC, CATEGORICAL = "num.", "str."
 """Prefixes of feature columns, by what they hold: doubles, or text."""
+LABEL_PROB = "label_prob"
+"""The probability of the positive label, where a fit to raters' votes says it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def candidates(
     inference_id, split_group, response_time, training_allowed, log_keep_prob, and
     what the policies read. Columns out: inference_id, label, origins, refusal (null for what can
     be chosen), split, cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's
-    watermark.
+    watermark. LABEL_PROB is handed on, here and below, where `outcomes` has it.
     """
     joined = outcomes.join(inferences, "inference_id")
     named = joined.withColumnRenamed("value", "label").withColumn(
@@ -57,7 +59,7 @@ def candidates(
     )
     sided = named.withColumn("split", split(recipe.config.split, recipe.salt))
     return sided.select(
-        *("inference_id", "label", "origins"),
+        *("inference_id", "label", "origins", *_soft(outcomes)),
         _refusal(recipe).alias("refusal"),
         "split",
         recipe.chain.cells().alias("cells"),
@@ -74,17 +76,21 @@ def decide(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
     inclusion_prob, weight: see `processor.datasets.weights`.
     """
     wanted = ("inference_id", "label", "origins", "reason", "split", "inclusion_prob", "weight")
-    return weighed(found, chances).select(*wanted)
+    return weighed(found, chances).select(*wanted, *_soft(found))
 
 
 def weighed(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
     """The `candidates` with reason, inclusion_prob and weight, beside what these follow from."""
     kept = F.col("drawn") < F.col("inclusion_prob")
     chain = ("log_keep_prob", "solicit_prob", "inclusion_prob")
-    reason = F.coalesce("refusal", F.when(kept, KEPT).otherwise("not_sampled"))
+    reason = F.coalesce("refusal", F.when(kept, KEPT).otherwise(NOT_SAMPLED))
     return with_chances(found, chances).withColumns(
         {"reason": reason, "weight": weight(F.col("credit"), *map(F.col, chain))}
     )
+
+
+def _soft(frame: DataFrame) -> tuple[str, ...]:
+    return (LABEL_PROB,) if LABEL_PROB in frame.columns else ()
 
 
 def _refusal(recipe: Recipe) -> Column:
@@ -142,6 +148,7 @@ def rows(
         "response_time",
         *columns,
         "label",
+        *_soft(decided),
         "split",
         "inclusion_prob",
         "weight",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -23,6 +24,7 @@ from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement, dataset_metric
 from processor.stages.base import Context, watermarks
 from processor.stages.misbehaving import marked
+from processor.stages.soft_labels import SoftLabels, relabelled, soft_labels
 from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 from processor.warehouse import Warehouse
@@ -38,6 +40,14 @@ class Parent:
     batch_id: int
 
 
+class Candidates(NamedTuple):
+    """What a version is chosen from, as `supervised.candidates` gives it, and how it was fitted."""
+
+    frame: DataFrame
+    fit: Mapping[str, float]
+    confusion: Mapping[str, float]
+
+
 @dataclass(frozen=True)
 class Choice:
     """The decided outcomes of one dataset, and their counts; all responded after `since`.
@@ -45,6 +55,7 @@ class Choice:
     `candidates` are cached until `release`; `labels` counts what is kept, by label, and `dropped`
     what is not, by reason; `effective` is by split and for all, empty where nothing was kept;
     `fresh` counts the rows whose outcome became known or changed since the parent version.
+    `fit` says how labels were fitted, and `confusion` how each rater does, where they were.
     """
 
     loop: LoopConfig
@@ -57,6 +68,8 @@ class Choice:
     dropped: Mapping[str, int]
     effective: Mapping[str, float]
     fresh: int
+    fit: Mapping[str, float]
+    confusion: Mapping[str, float]
 
     @property
     def kept(self) -> int:
@@ -107,7 +120,8 @@ class Choice:
 def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe) -> Choice:
     """Decides on keys alone which outcomes become rows; nothing is written."""
     parent = parent_of(context.warehouse, batch.id, recipe.config.name)
-    found = candidates(context, batch, loop, recipe, parent).persist()
+    asked = candidates(context, batch, loop, recipe, parent)
+    found = asked.frame.persist()
     decided = supervised.decide(found, chances(found, recipe))
     counts = decided.groupBy("reason", "split", "label").agg(
         F.count(F.lit(1)).alias("n"), F.max("weight").alias("largest")
@@ -126,16 +140,22 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     if fresh and recipe.config.mode == FULL:
         news = _known(ledger(context, loop, batch)).where(F.col("batch_id") > parent.batch_id)
         fresh = chosen.join(news, "inference_id", "left_semi").count()
-    return Choice(loop, recipe, parent, since, found, decided, labels, dropped, effective, fresh)
+    told = (labels, dropped, effective, fresh, asked.fit, asked.confusion)
+    return Choice(loop, recipe, parent, since, found, decided, *told)
 
 
 def candidates(
     context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
-) -> DataFrame:
-    """The outcomes that a version is chosen from, as `supervised.candidates` gives them."""
+) -> Candidates:
+    """The outcomes that a version is chosen from, with the labels that its recipe wants."""
     news = _news(context, batch, loop, recipe, parent)
+    soft: SoftLabels | None = None
+    if recipe.config.labels is not None:
+        soft = soft_labels(context, loop, batch)
+        news = relabelled(news, soft, loop.outcome.positive)
     keys = keys_of(context, batch, loop, recipe, since_of(context, loop, recipe, parent))
-    return supervised.candidates(news, keys, recipe, watermarks(context).get(batch.id))
+    frame = supervised.candidates(news, keys, recipe, watermarks(context).get(batch.id))
+    return Candidates(frame, soft.fit, soft.confusion) if soft else Candidates(frame, {}, {})
 
 
 def since_of(

@@ -23,7 +23,7 @@ def decided(
 ) -> Row:
     """The reason, the split, the sampling and the weight of one candidate, with their draws."""
     batch = stored_batch(context.warehouse, batch_id)
-    found = candidates(context, batch, source.loop, source.recipe, parent)
+    found = candidates(context, batch, source.loop, source.recipe, parent).frame
     mine = F.col("inference_id") == inference_id
     likely = chances(found, source.recipe)
     (row,) = supervised.weighed(found, likely).where(mine).collect()

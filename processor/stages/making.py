@@ -88,6 +88,7 @@ def make(context: Context, batch: Batch, version: Version, store: Store) -> dict
         "quality": [
             *((f"share.{label}", n / kept) for label, n in sorted(choice.labels.items())),
             *((f"effective_rows.{name}", n) for name, n in sorted(choice.effective.items())),
+            *sorted(choice.fit.items()),
         ],
         "seed": config.seed,
         "code_version": batch.code_version,
@@ -95,7 +96,7 @@ def make(context: Context, batch: Batch, version: Version, store: Store) -> dict
         "run_id": batch.run_id,
         "created_at": batch.planned_at,
     }
-    store.finish(text(_manifest(context, batch, row, written, source)))
+    store.finish(text(_manifest(context, batch, row, written, version)))
     return row
 
 
@@ -106,9 +107,9 @@ def _split_totals(files: list[File], form: Format) -> list[dict[str, Any]]:
 
 
 def _manifest(
-    context: Context, batch: Batch, row: dict[str, Any], written: Written, source: Source
+    context: Context, batch: Batch, row: dict[str, Any], written: Written, version: Version
 ) -> dict[str, Any]:
-    files = written.files
+    source, files, labels = version.source, written.files, version.source.recipe.config.labels
     kept = {k: v for k, v in row.items() if k not in ("uri", "manifest_uri", "run_id", "splits")}
     ranges = ranges_of(context.warehouse, batch.id)
     wanted = ("topic", "topic_id", "partition", "start_offset", "end_offset")
@@ -117,12 +118,15 @@ def _manifest(
         "schema_json": None,
         "schema": json.loads(row["schema_json"]),
         "dropped": dict(row["dropped"]),
-        "quality": dict(row["quality"]),
+        # Of every rater, so here alone: the row of `datasets` is published, and stays small.
+        "quality": {**dict(row["quality"]), **version.choice.confusion},
+        "labels": labels.model_dump() if labels else None,
         "sampling": dict(source.recipe.config.sampling),
         "recipe": recipes.kept(source),
         "created_at": batch.planned_at.isoformat(),
         "columns": {
             "label": "label",
+            **({supervised.LABEL_PROB: supervised.LABEL_PROB} if labels else {}),
             "weight": "weight",
             "id": "inference_id",
             "subject": "subject_key",

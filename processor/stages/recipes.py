@@ -13,6 +13,7 @@ from processor.datasets.formats.base import Format
 from processor.datasets.sampling.base import Policy
 from processor.loops import LoopConfig
 from processor.plugins import Registry
+from processor.stages.soft_labels import check
 
 POLICIES: Registry[Policy] = Registry(sampling, "sampling policy")
 FORMATS: Registry[Format] = Registry(formats, "dataset format")
@@ -55,6 +56,7 @@ def again(told: Mapping[str, Any], where: str) -> Source:
 
 def _source(loop: LoopConfig, number: int) -> Source:
     dataset = loop.datasets[number]
+    check(loop, dataset)
     where = f"the loop {loop.loop!r}, datasets.{number}.sampling"
     recipe = supervised.Recipe(dataset, chain(dataset.sampling, POLICIES, where))
     return Source(loop, recipe, tuple(FORMATS[name] for name in dataset.formats))

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
+from processor.datasets import supervised
 from processor.measurements import refused_dataset
 from processor.stages.base import Context, Writes
 from processor.stages.choices import Choice, choose
@@ -59,7 +60,7 @@ def _made(context: Context, batch: Batch, version: Version) -> dict[str, Any]:
 
 def _write_rows(batch: Batch, writes: Writes, choices: list[Choice]) -> None:
     frames = [
-        choice.chosen.select(
+        choice.chosen.drop(supervised.LABEL_PROB).select(
             "*",
             F.lit(batch.id).alias("batch_id"),
             F.lit(choice.recipe.config.name).alias("dataset"),

@@ -103,7 +103,7 @@ def chosen(context: Context, mode: str, name: str, number: int) -> Chosen:
     """The rows of a version, by inference."""
     of, batch = source(mode, name, context.config), Batch(number, (), MARK, "run", "h", "c")
     parent = parent_of(context.warehouse, number, name)
-    found = candidates(context, batch, of.loop, of.recipe, parent)
+    found = candidates(context, batch, of.loop, of.recipe, parent).frame
     rows = supervised.decide(found, chances(found, of.recipe)).where("reason = 'kept'")
     return {row["inference_id"]: tuple(row) for row in rows.drop("origins").collect()}
 
