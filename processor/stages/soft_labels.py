@@ -26,6 +26,8 @@ MOST_CELLS = 10_000_000
 """Raters x labels x labels."""
 MOST_RATERS = 1000
 """Raters whose confusion a manifest names: those with the most votes."""
+DIGITS = 6
+"""Of probabilities: the last bits of logarithms differ among processors, files must not."""
 UNNAMED = ""
 """Raters who give no name are taken for one: one vote alone says nothing of who gave it."""
 
@@ -126,7 +128,7 @@ def _table(found: Fit, units: list[str], labels: list[str], question: Question) 
         chance = found.posterior[:, labels.index(str(positive))]
     else:
         chance = np.zeros(len(units))
-    return pa.table([units, names, chance], schema=_FITTED)
+    return pa.table([units, names, chance.round(DIGITS)], schema=_FITTED)
 
 
 def _confusion(
@@ -137,4 +139,4 @@ def _confusion(
         for t, true in enumerate(labels):
             for s, said in enumerate(labels):
                 name = f"dawid_skene.{rater}.{true}.{said}"
-                yield name, float(found.confusion[number, t, s])
+                yield name, round(float(found.confusion[number, t, s]), DIGITS)

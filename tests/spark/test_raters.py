@@ -202,12 +202,12 @@ def test_soft_labels_are_those_of_the_fit(context: Context) -> None:
         name: labels[place] for name, place in best.items()
     }
     chances = dict(zip(units, wanted.posterior[:, labels.index("yes")], strict=True))
-    assert all(row["label_prob"] == chances[name] for name, row in rated.items())
+    assert all(row["label_prob"] == chances[name].round(6) for name, row in rated.items())
     assert {row["label"] for name, row in rows.items() if name not in rated} == {"no"}
     quality = json.loads(Path(version["manifest_uri"]).read_text(encoding="utf-8"))["quality"]
     for number, name in enumerate(raters):
         told = quality[f"dawid_skene.{name}.yes.no"]
-        assert told == wanted.confusion[number, labels.index("yes"), labels.index("no")]
+        assert told == wanted.confusion[number, labels.index("yes"), labels.index("no")].round(6)
     assert quality["dawid_skene.votes"] == len(said)
     assert dict(version["quality"])["dawid_skene.settled"] == 1
     assert "dawid_skene.ann.yes.yes" not in dict(version["quality"])
@@ -219,6 +219,13 @@ def test_more_votes_than_the_driver_takes_are_refused(
     monkeypatch.setattr(soft_labels, "MOST_VOTES", 100)
     with pytest.raises(DataRefused, match="more than 100 votes"):
         soft_labels.soft_labels(context, context.config.loop["review"], BATCH)
+
+
+def test_where_nobody_voted_nothing_is_fitted(context: Context) -> None:
+    loop = context.config.loop["review"]
+    other = loop.model_copy(update={"outcome": loop.outcome.model_copy(update={"metric": "n"})})
+    found = soft_labels.soft_labels(context, other, BATCH)
+    assert (found.frame.collect(), found.fit, found.confusion) == ([], {}, {})
 
 
 def test_raters_are_heard_whatever_the_rule_of_the_ledger(context: Context) -> None:
