@@ -219,6 +219,21 @@ OUTCOMES = Table(
     ),
     ("inference_id", "metric", "batch_id", "timing"),
 )
+EXPIRED = Table(
+    "expired",
+    struct(
+        batch_id=_LONG,
+        loop=_TEXT,
+        metric=_TEXT,
+        table=_TEXT,
+        reason=_TEXT,
+        event_id=_TEXT,
+        event_time=_TIME,
+        about=_TEXT,
+        origin=ORIGIN,
+    ),
+    ("loop", "metric", "about", "origin"),
+)
 DATASETS = Table(
     "datasets",
     struct(
@@ -363,6 +378,6 @@ RUNS = Table(
 )
 TYPED = {name: _typed(name, RECORDS[name]) for name in Topics.model_fields}
 TABLES = (
-    *(BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), OUTCOMES, DATASETS, DATASET_ROWS),
-    *(SOURCES, PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
+    *(BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), OUTCOMES, EXPIRED),
+    *(DATASETS, DATASET_ROWS, SOURCES, PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
 )

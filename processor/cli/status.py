@@ -16,7 +16,7 @@ from processor.config import Config
 from processor.errors import Unavailable
 from processor.stages import catalog
 from processor.stages.pipeline import PLAN, STAGES
-from processor.stages.quarantine import standing
+from processor.stages.quarantine import expired, standing
 from processor.stages.unread import Unread
 from processor.stages.unread import unread as read_unread
 from processor.tables import BATCHES, DATASETS, DECISIONS, PROOFS
@@ -77,6 +77,7 @@ def _document(warehouse: Warehouse, loop: str | None) -> dict[str, Any]:
         "pending_stages": pending,
         "batches": [_batch(n, proofs, decisions, versions, refused) for n in range(1, last + 1)],
         "quarantine": standing(warehouse),
+        "expired": expired(warehouse, loop),
     }
 
 
@@ -137,6 +138,10 @@ def _show_batches(console: Console, document: dict[str, Any]) -> None:
         for row in one["refused"]:
             console.print(f"batch {one['batch']}, {row['dataset']}: no version: {row['reason']}")
     _show_quarantine(console, document["quarantine"])
+    for row in document["expired"]:
+        place = "{topic}/{partition} offset {offset}".format(**row["example"])
+        told = "{loop}, {metric}: {n:,} answers expired, as {place}: {why}"
+        console.print(told.format(**row, place=place))
     if document["pending_stages"]:
         console.print(f"batch {document['last_batch']} waits for: {document['pending_stages']}")
 

@@ -15,12 +15,22 @@ from processor.feedback.rule import Rule
 from processor.loops import LoopConfig
 from processor.stages.base import Context, Stage, Writes, watermarks
 from processor.stages.breaker import refuse_defects
+from processor.stages.expired import expired
 from processor.stages.quiet import quiet
 from processor.stages.ratings import marks
 from processor.stages.recipes import recipes
 from processor.stages.sources import answers, inferences, said_of
 from processor.stages.versions import build
-from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, SOURCES, TYPED
+from processor.tables import (
+    DATASET_ROWS,
+    DATASETS,
+    EXPIRED,
+    MEASUREMENTS,
+    OUTCOMES,
+    PROOFS,
+    SOURCES,
+    TYPED,
+)
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -29,6 +39,9 @@ def run(context: Context, batch: Batch) -> None:
     if writes.pending(OUTCOMES):
         context.say("joining answers to inferences")
         writes.frame(OUTCOMES, _union(_changes(context, batch)))
+    if writes.pending(EXPIRED):
+        over = [each for each in _expired(context, batch) if each is not None]
+        writes.frame(EXPIRED, _union(over)) if over else writes.rows(EXPIRED)
     build(context, batch, writes, recipes(context.config))
 
 
@@ -36,6 +49,12 @@ def _changes(context: Context, batch: Batch) -> Iterator[DataFrame]:
     for loop in context.config.loop.values():
         for question in questions(loop):
             yield additions(context, loop, question, batch)
+
+
+def _expired(context: Context, batch: Batch) -> Iterator[DataFrame | None]:
+    for loop in context.config.loop.values():
+        for question in questions(loop):
+            yield expired(context, loop, question, batch)
 
 
 def additions(context: Context, loop: LoopConfig, question: Question, batch: Batch) -> DataFrame:
@@ -76,7 +95,7 @@ STAGE = Stage(
     "compile",
     "join answers to inferences, publish dataset versions",
     (TYPED["inferences"], TYPED["ground_truth"], TYPED["feedback"], PROOFS, OUTCOMES, SOURCES),
-    (OUTCOMES, DATASET_ROWS, MEASUREMENTS, DATASETS),
+    (OUTCOMES, EXPIRED, DATASET_ROWS, MEASUREMENTS, DATASETS),
     run,
     gate=refuse_defects,
     rests=quiet,

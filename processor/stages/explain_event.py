@@ -9,9 +9,10 @@ from processor.config import Config
 from processor.feedback import Question, attribute, questions, served
 from processor.feedback.eventwise import timing
 from processor.loops import LoopConfig
+from processor.stages.expired import MEANING
 from processor.stages.landing import Place, landings
 from processor.stages.lookup import Heard, heard, said, seen, watermarks
-from processor.tables import COORDINATES, DATASET_ROWS, OUTCOMES
+from processor.tables import COORDINATES, DATASET_ROWS, EXPIRED, OUTCOMES
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -86,7 +87,16 @@ def _answers(warehouse: Warehouse, loop: LoopConfig, question: Question, row: Ro
         yield from ({**named, **each} for each in reached)
         if not reached:
             what = f"an answer that finds no output: {question.level.key} {target}"
+            what += _given_up(warehouse, named, target, row)
             yield {**named, "inference_id": None, "what": what}
+
+
+def _given_up(warehouse: Warehouse, named: Row, target: str, row: Row) -> str:
+    """Whether the answer still waits for an output, and since when not."""
+    where = [(name, "=", value) for name, value in (*named.items(), ("about", target))]
+    rows = warehouse.rows(EXPIRED, where=where).to_pylist()
+    mine = [each for each in rows if _is_of({"origins": [each["origin"]]}, row)]
+    return "".join(f"; batch {each['batch_id']}: {MEANING[each['reason']]}" for each in mine[:1])
 
 
 def shares(warehouse: Warehouse, question: Question, key: str, row: Row) -> Iterator[Row]:

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from processor.stages.expired import MEANING
 from processor.stages.typed import FIRST_ATTEMPT
-from processor.tables import TYPED, Table
+from processor.tables import EXPIRED, TYPED, Table
 from processor.warehouse import Warehouse
 
 _PLACE = ("topic", "partition", "offset")
@@ -31,6 +32,30 @@ def standing(warehouse: Warehouse, as_of: int | None = None) -> dict[str, Any]:
         "recovered": sum(last[name].num_rows - bad[name].num_rows for name in TYPED),
         "codes": [{"table": name, **row} for name, rows in bad.items() for row in _codes(rows)],
     }
+
+
+def expired(warehouse: Warehouse, loop: str | None = None) -> list[dict[str, Any]]:
+    """How many answers came to nothing, by loop, metric and reason, with the first as `example`."""
+    names = ("loop", "metric", "reason")
+    where = [("loop", "=", loop)] if loop is not None else []
+    rows = warehouse.rows(EXPIRED, columns=[*names, "origin"], where=where)
+    origin = rows["origin"].combine_chunks()
+    places = {name: pc.struct_field(origin, name) for name in _PLACE}
+    counted = (
+        pa.table({**{name: rows[name] for name in names}, **places})
+        .sort_by([(name, "ascending") for name in (*names, *_PLACE)])
+        .group_by(list(names), use_threads=False)
+        .aggregate([([], "count_all"), *((name, "first") for name in _PLACE)])
+    )
+    return [
+        {
+            **{name: row[name] for name in names},
+            "n": row["count_all"],
+            "why": MEANING[row["reason"]],
+            "example": {name: row[f"{name}_first"] for name in _PLACE},
+        }
+        for row in counted.to_pylist()
+    ]
 
 
 def by_code(rows: pa.Table) -> list[dict[str, Any]]:

@@ -17,8 +17,9 @@ from processor.loops import LoopConfig
 from processor.stages import compile as stage
 from processor.stages.base import Context
 from processor.stages.compile import additions
+from processor.stages.quarantine import expired
 from processor.stages.standings import METRIC, standings
-from processor.tables import BATCHES, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, Table
+from processor.tables import BATCHES, EXPIRED, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, Table
 from processor.warehouse import Warehouse
 from tests.spark.planted import T0, Row, configured, typed
 
@@ -26,6 +27,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 LATE = 2 * HOUR
 PATIENCE = HOUR + 10 * MINUTE
 INFERENCES, BATCH_COUNT = 150, 3
+GHOSTS = 60  # answers to inferences that never land
 MARKS = {1: T0 + 4 * HOUR, 2: None, 3: T0 + 6 * HOUR}
 """Watermarks by batch; the second is the first part of a divided cut, and moves none."""
 FIELDS = (
@@ -67,6 +69,12 @@ def history(rng: Random) -> tuple[list[tuple[int, Row]], list[tuple[int, Row]]]:
             about = {"inference_id": name, "session_id": session, "op": "CREATE"}
             level = rng.choice(("INFERENCE", "SESSION"))
             heard.append((known, {**what, **about, "metric": "copied", "level": level}))
+    for number in range(GHOSTS):
+        when = T0 + rng.randrange(6 * 60) * MINUTE
+        known = rng.choice([n for n in MARKS if n >= first(when)])
+        what = {"event_id": f"ghost-{number}", "event_time": when, "kind": "ENGAGEMENT"}
+        about = {"inference_id": f"g{number}", "session_id": f"h{number}", "op": "CREATE"}
+        heard.append((known, {**what, **about, "metric": "copied", "level": "INFERENCE"}))
     return said, heard
 
 
@@ -172,3 +180,27 @@ def stood(known: Iterable[Row], inference: Row, landed: int, batch: int) -> str:
     mark = reached(batch)
     closed = mark is not None and inference["event_time"] + PATIENCE <= mark
     return "unknown" if closed else "censored"
+
+
+def test_an_answer_expires_once_when_nothing_can_come_of_it(
+    context: Context, planted: tuple[list[tuple[int, Row]], list[tuple[int, Row]]]
+) -> None:
+    wanted: set[tuple[int, str, str]] = set()
+    landed = {row["inference_id"]: number for number, row in planted[0]}
+    for known, event in planted[1]:
+        at = event["event_time"]
+        if event["level"] != "INFERENCE":
+            continue
+        if at <= settled(known):
+            wanted.add((known, event["event_id"], "too_late"))
+            continue
+        over = next((n for n in MARKS if n >= known and at <= settled(n + 1)), None)
+        if over is not None and landed.get(event["inference_id"], over + 1) > over:
+            wanted.add((over, event["event_id"], "orphan"))
+    rows = [row for row in context.warehouse.rows(EXPIRED).to_pylist() if row["loop"] == "own"]
+    found = sorted((row["batch_id"], row["event_id"], row["reason"]) for row in rows)
+    assert found == sorted(wanted)
+    assert {reason for _, _, reason in found} == {"orphan", "too_late"}
+    counted = expired(context.warehouse, "own")
+    assert sum(each["n"] for each in counted) == len(found)
+    assert [each["reason"] for each in counted] == ["orphan", "too_late"]
