@@ -17,6 +17,7 @@ from processor.measure.counts import Window
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context
 from processor.stages.ratings import votes
+from processor.stages.windows import oldest
 
 MOST_COUNTS = 200_000  # rows that may reach the driver, for one metric
 
@@ -40,7 +41,8 @@ def _measured(
     windows: Sequence[Window],
 ) -> Iterator[Measurement]:
     said = "reward" if question.signal.becomes == NUMBER else "value"
-    rated = votes(context, loop, question, batch).select(
+    since = oldest(context, question.rule, batch, windows)
+    rated = votes(context, loop, question, batch, since).select(
         *("inference_id", "response_time"),
         F.transform("votes", lambda vote: vote[said]).alias("ratings"),
         F.exists("votes", lambda vote: vote["batch_id"] == batch.id).alias("is_new"),

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.errors import ConfigError
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measure import counts
-from processor.measure.counts import Window
 from processor.measure.covariate import covariate_drift
 from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, profile_of
 from processor.measure.quality import QualityCounts, quality
 from processor.measurements import OVERALL, Measurement
-from processor.sections import parse_duration
 from processor.stages import agreement, misbehaving
 from processor.stages.arrivals import arrivals
-from processor.stages.base import Context, Stage, Writes, watermarks
+from processor.stages.base import Context, Stage, Writes
 from processor.stages.compile import rule_of
 from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
 from processor.stages.sources import inferences, ledger, sliced
 from processor.stages.standings import standings
+from processor.stages.windows import oldest, windows
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, SOURCES, TYPED
 
-BATCH_WINDOW = "batch"
-MOMENT = timedelta(microseconds=1)  # the least by which times differ
 READ = ("inferences", "sessions", "feedback", "ground_truth")
 
 
@@ -61,7 +57,7 @@ def _quality(
 ) -> Iterator[Measurement]:
     """Quality by model version, window and slice, beside the baseline's own."""
     spans = {window.name: window for window in windows(loop, context, batch)}
-    known = _known(context, loop, batch, _oldest(context, loop, batch, spans.values()))
+    known = _known(context, loop, batch, oldest(context, rule_of(loop), batch, spans.values()))
     rows = counts.quality(known, list(spans.values()), loop.slices, loop.outcome.positive)
     before = against.accuracy(loop.slices) if against else {}
     for row in sorted(rows.collect(), key=lambda r: (r["model_version"], r["window"], r["slice"])):
@@ -78,15 +74,6 @@ def _quality(
         )
 
 
-def _oldest(
-    context: Context, loop: LoopConfig, batch: Batch, spans: Iterable[Window]
-) -> datetime | None:
-    """No window has a row that responded by then; None: they may have any."""
-    new = rule_of(loop).horizon(watermarks(context).get(batch.id - 1))
-    starts = [new if span.start is None else span.start - MOMENT for span in spans]
-    return min((each for each in starts if each), default=None) if all(starts) else None
-
-
 def _known(context: Context, loop: LoopConfig, batch: Batch, since: datetime | None) -> DataFrame:
     """What is known as of the batch, beside what was predicted, to whom."""
     truth = latest(ledger(context, loop, batch, since), "value", "batch_id")
@@ -98,30 +85,6 @@ def _known(context: Context, loop: LoopConfig, batch: Batch, since: datetime | N
     wanted = ("inference_id", "session_id", "model_version", "response_time", "pred_label")
     said = inferences(context, loop, batch, since).select(*wanted, "class_probs", *PLACE)
     return sliced(context, first_by(said, "inference_id").join(labels, "inference_id"), batch)
-
-
-def check_windows(loop: LoopConfig) -> dict[str, timedelta | None]:
-    """The span of each window of a loop, None for `batch`; raises ConfigError for any other."""
-    spans = {name: parse_duration(name) for name in loop.windows if name != BATCH_WINDOW}
-    for name, span in spans.items():
-        if not isinstance(span, timedelta):
-            raise ConfigError(
-                f"the loop {loop.loop!r} has no window {name!r}",
-                remedy="write `batch` or a span such as 30d",
-            )
-    return {name: spans.get(name) for name in loop.windows}  # type: ignore[misc]  # checked above
-
-
-def windows(loop: LoopConfig, context: Context, batch: Batch) -> list[Window]:
-    """The loop's windows as of the batch: `batch`, and rolling ones that end at its watermark."""
-    mark = watermarks(context).get(batch.id)
-    found: list[Window] = []
-    for name, span in check_windows(loop).items():
-        if span is None:
-            found.append(Window(name, None, None))
-        elif mark is not None:
-            found.append(Window(name, mark - span, mark))
-    return found
 
 
 def _profiles(

@@ -16,10 +16,10 @@ from processor.stages import compile as compile_
 from processor.stages import decide, evaluate, measure, publish, report, snapshot, validate
 from processor.stages.base import ALL_THAT_IS_NEW, Request, Stage
 from processor.stages.cut import Past, next_cut
-from processor.stages.measure import check_windows
 from processor.stages.publish import DATASET, TRIGGER
 from processor.stages.recipes import recipes
 from processor.stages.reference import reference
+from processor.stages.windows import check_windows
 from processor.tables import BATCHES, RECORDS
 from processor.triggers.machine import rules_of
 from processor.version import code_version

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
@@ -23,9 +25,16 @@ def marks(context: Context, batch: Batch) -> DataFrame:
     return context.spark.createDataFrame(rows, _MARKS)
 
 
-def votes(context: Context, loop: LoopConfig, question: Question, batch: Batch) -> DataFrame:
-    """What each rater says of each inference: as `outcomes.votes` gives it."""
+def votes(
+    context: Context,
+    loop: LoopConfig,
+    question: Question,
+    batch: Batch,
+    since: datetime | None = None,
+) -> DataFrame:
+    """What each rater says of each inference that responded after `since`: as `outcomes.votes`."""
     asked = question.by_rater()
-    answered, _ = answers(context, loop, asked, batch)
-    said = inferences(context, loop, batch).select("inference_id", "response_time", *outcomes.PLACE)
+    answered, _ = answers(context, loop, asked, batch, since)
+    told = inferences(context, loop, batch, since)
+    said = told.select("inference_id", "response_time", *outcomes.PLACE)
     return outcomes.votes(said, answered, marks(context, batch), asked.rule)
