@@ -22,7 +22,7 @@ from processor.warehouse import Warehouse
 from tests.e2e.sameness import names
 from tests.e2e.world import DATASETS, TRIGGERS, Site, World
 
-LIMIT = 60.0  # seconds
+LIMIT = 180.0  # seconds
 
 
 class Ended(NamedTuple):
