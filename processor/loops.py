@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from processor.checked import checked
 from processor.errors import ConfigError
 from processor.layers import read
+from processor.plugins import nearest
 from processor.sections import Duration, Section, Share, Time
 
 
@@ -113,6 +115,39 @@ class TrustConfig(Section):
         return self
 
 
+SESSION_FIELDS = ("country", "device", "locale", "app_version", "channel")
+ATTRIBUTE, PROTECTED = "attributes.", "protected_attributes"
+
+
+class EnrichConfig(Section):
+    """What a row says besides the features that were served: the state of its session.
+
+    `session` names what is taken of it. A state counts if it happened by the time of the inference
+    and was said by then, or no more than `tolerance` later; and if it happened within `max_age`
+    before the response.
+    """
+
+    session: tuple[str, ...] = ()
+    max_age: Duration = Field(default=timedelta(days=30), gt=timedelta(0))
+    tolerance: Duration = Field(default=timedelta(0), ge=timedelta(0))
+
+    @field_validator("session")
+    @classmethod
+    def _a_session_has_these(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name.split(".")[0] == PROTECTED:
+                raise ValueError(
+                    f"{name!r} is protected: such attributes never become features, they are read "
+                    f"by measurements of slices only"
+                )
+            if name not in SESSION_FIELDS and not re.fullmatch(rf"{re.escape(ATTRIBUTE)}.+", name):
+                known = (*SESSION_FIELDS, f"{ATTRIBUTE}<name>")
+                raise ValueError(f"a session has no {name!r}: {nearest(name, known)}")
+        if len(set(names)) < len(names):
+            raise ValueError("a name is there twice")
+        return names
+
+
 class LabelsConfig(Section):
     """Where a dataset has its labels from, if not from the ledger: a fit to all raters' votes."""
 
@@ -133,6 +168,7 @@ class DatasetConfig(Section):
     split: SplitConfig = SplitConfig()
     leakage: LeakageConfig = LeakageConfig()
     sources: TrustConfig = TrustConfig()
+    enrich: EnrichConfig = EnrichConfig()
     labels: LabelsConfig | None = None
     formats: tuple[str, ...] = ("parquet",)
     seed: int = 0
@@ -200,6 +236,18 @@ class LoopConfig(Section):
     datasets: tuple[DatasetConfig, ...] = ()
     evaluation: EvaluationConfig | None = None
     rules: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _no_slice_becomes_a_feature(self) -> Self:
+        """An attribute that has the name of a slice is protected, in whichever map it is."""
+        for dataset in self.datasets:
+            for name in dataset.enrich.session:
+                if name.removeprefix(ATTRIBUTE) in self.slices:
+                    raise ValueError(
+                        f"the dataset {dataset.name}: enrich.session has {name!r}, which is one of "
+                        f"the loop's slices: what is protected never becomes a feature"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _embargoes_cover_the_window(self) -> Self:

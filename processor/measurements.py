@@ -10,7 +10,8 @@ from typing import Any
 INSUFFICIENT = "INSUFFICIENT"
 REFUSED = "REFUSED"
 OVERALL = "all"  # the slice that is everybody
-DATASET = "dataset."
+DATASET, FEATURES = "dataset.", "features."
+"""How metrics begin that judge a version of a dataset, and features against their definitions."""
 
 
 @dataclass(frozen=True)

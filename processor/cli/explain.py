@@ -71,9 +71,20 @@ def _show_row(told: dict[str, Any], show: Show) -> None:
         counts = ", and counts" if each["counts"] else ""
         said = f"{each['op']} {each['value']}, reward {each['reward']}, credit {each['credit']}"
         show(f"    {each['event_id']}: {said}: {each['timing']}{counts}")
+    _show_session(told["session"], show)
     _show_ledger(told["ledger"], show)
     if told["decision"]:
         _show_decision(told["decision"], show)
+
+
+def _show_session(rows: list[dict[str, Any]], show: Show) -> None:
+    if rows:
+        show("session:")
+    for each in rows:
+        _show_attempt(each, show)
+        said = ", ".join(f"{name} {value}" for name, value in each["values"].items())
+        when = f"happened {each['event_time']}, said {each['said_at']}"
+        show(f"    {each['event_id']}: {said}; {when}: {each['why']}")
 
 
 def _show_decision(told: dict[str, Any], show: Show) -> None:

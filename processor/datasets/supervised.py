@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from processor.datasets.as_of import ASKED
 from processor.datasets.chain import Cells, Chain, with_chances
 from processor.datasets.draws import draw
 from processor.datasets.split import EMBARGO, split
@@ -19,6 +20,8 @@ KEPT, NOT_SAMPLED = "kept", "not_sampled"
 SOURCE = "source"  # why an answer is left out whose source was found misbehaving
 NUMERIC, CATEGORICAL = "num.", "str."
 """Prefixes of feature columns, by what they hold: doubles, or text."""
+SESSION = "session."
+"""The prefix of columns that tell of the session, not served: text."""
 LABEL_PROB = "label_prob"
 """The probability of the positive label, where a fit to raters' votes says it."""
 
@@ -51,7 +54,7 @@ def candidates(
     inference_id, split_group, response_time, training_allowed, log_keep_prob, and
     what the policies read. Columns out: inference_id, label, origins, refusal (null for what can
     be chosen), split, cells, drawn, credit, log_keep_prob, solicit_prob. `mark` is the batch's
-    watermark. LABEL_PROB is handed on, here and below, where `outcomes` has it.
+    watermark. LABEL_PROB and ASKED are handed on, here and below, where one of the two has them.
     """
     joined = outcomes.join(inferences, "inference_id")
     named = joined.withColumnRenamed("value", "label").withColumn(
@@ -59,7 +62,7 @@ def candidates(
     )
     sided = named.withColumn("split", split(recipe.config.split, recipe.salt))
     return sided.select(
-        *("inference_id", "label", "origins", *_soft(outcomes)),
+        *("inference_id", "label", "origins", *_handed_on(outcomes), *_handed_on(inferences)),
         _refusal(recipe).alias("refusal"),
         "split",
         recipe.chain.cells().alias("cells"),
@@ -76,7 +79,7 @@ def decide(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
     inclusion_prob, weight: see `processor.datasets.weights`.
     """
     wanted = ("inference_id", "label", "origins", "reason", "split", "inclusion_prob", "weight")
-    return weighed(found, chances).select(*wanted, *_soft(found))
+    return weighed(found, chances).select(*wanted, *_handed_on(found))
 
 
 def weighed(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
@@ -89,8 +92,8 @@ def weighed(found: DataFrame, chances: Mapping[Cells, float]) -> DataFrame:
     )
 
 
-def _soft(frame: DataFrame) -> tuple[str, ...]:
-    return (LABEL_PROB,) if LABEL_PROB in frame.columns else ()
+def _handed_on(frame: DataFrame) -> list[str]:
+    return [name for name in (LABEL_PROB, ASKED) if name in frame.columns]
 
 
 def _refusal(recipe: Recipe) -> Column:
@@ -125,16 +128,30 @@ def feature_names(inferences: DataFrame) -> tuple[list[str], list[str]]:
     return list(found["num"] or ()), list(found["str"] or ())
 
 
+def allowed(
+    names: Sequence[Sequence[str]], protected: Collection[str]
+) -> tuple[list[list[str]], tuple[str, ...]]:
+    """Groups of features without those that are protected; and these, sorted."""
+    kept = [[name for name in group if name not in protected] for group in names]
+    return kept, tuple(sorted({name for group in names for name in group if name in protected}))
+
+
 def rows(
-    decided: DataFrame, inferences: DataFrame, numeric: Sequence[str], categorical: Sequence[str]
+    decided: DataFrame,
+    inferences: DataFrame,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    session: Sequence[str] = (),
 ) -> DataFrame:
     """The rows of a version, one column a feature: features are fetched for kept rows only.
 
     The first of a row's `origins` is its inference's; an event that was sent twice has two.
+    `session` names the items of the column `session`, if there are any.
     """
     columns = [
         *(F.col("features_num")[name].alias(f"{NUMERIC}{name}") for name in numeric),
         *(F.col("features_str")[name].alias(f"{CATEGORICAL}{name}") for name in categorical),
+        *(F.col("session")[n].alias(f"{SESSION}{name}") for n, name in enumerate(session)),
     ]
     own = F.element_at("origins", 1)
     names = {"landed": "batch_id", "topic": "topic", "partition": "partition", "offset": "offset"}
@@ -148,7 +165,7 @@ def rows(
         "response_time",
         *columns,
         "label",
-        *_soft(decided),
+        *(name for name in _handed_on(decided) if name == LABEL_PROB),
         "split",
         "inclusion_prob",
         "weight",

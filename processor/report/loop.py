@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from processor.loops import LoopConfig
-from processor.measurements import DATASET, OVERALL, refused_dataset
+from processor.measurements import DATASET, FEATURES, OVERALL, refused_dataset
 from processor.report.rows import Row, Rows, ordered, pick, plain, where
 
 STANDINGS = ("known", "censored", "unknown", "retracted", "tied")
@@ -34,6 +34,7 @@ def section(name: str, config: LoopConfig | None, tables: Mapping[str, Rows], ba
         "standings": _standings(told),
         "quality": _quality(told),
         "drift": _drift(where(told, batch_id=batch_id)),
+        "violations": _violations(where(told, batch_id=batch_id)),
         "candidates": _candidates(told),
         "datasets": [_dataset(row) for row in ordered(mine["datasets"], "batch_id", "dataset")],
         "refused_versions": _refused(told),
@@ -99,10 +100,22 @@ def _quality_order(row: Row) -> tuple[Any, ...]:
 
 def _drift(told: Rows) -> list[dict[str, Any]]:
     """Features of one batch, by version and test, the largest effect first; those without last."""
-    rows = ordered((row for row in told if row["feature"] is not None), *_FEATURE)
+    rows = ordered((row for row in told if _is_drift(row)), *_FEATURE)
     wanted = ("effect", "statistic", "p", "q", "n", "reference", "verdict", "reason")
     found = [pick(row, *_FEATURE, *wanted) for row in rows]
     return sorted(found, key=_largest_first)
+
+
+def _is_drift(row: Row) -> bool:
+    return row["feature"] is not None and not row["metric"].startswith(FEATURES)
+
+
+def _violations(told: Rows) -> list[dict[str, Any]]:
+    """Features of one batch that are not always what their definitions say."""
+    found = (row for row in told if row["metric"].startswith(FEATURES) and row["value"])
+    return [
+        pick(row, *_FEATURE, "value", "ci_low", "ci_high", "n") for row in ordered(found, *_FEATURE)
+    ]
 
 
 def _largest_first(row: Row) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from processor.feedback.rule import KNOWN_BY
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement, dataset_metric
+from processor.stages import enrichment
 from processor.stages.base import Context, watermarks
 from processor.stages.misbehaving import marked
 from processor.stages.soft_labels import SoftLabels, relabelled, soft_labels
@@ -226,6 +227,7 @@ def keys_of(
         *("inference_id", "response_time", "training_allowed", "log_keep_prob"),
         group(recipe.config.split).alias("split_group"),
         *recipe.chain.reads(),
+        *enrichment.asked(recipe.config.enrich),
         *PLACE,
     )
     return first_by(said, "inference_id").drop(*PLACE)

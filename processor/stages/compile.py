@@ -32,6 +32,8 @@ from processor.tables import (
     TYPED,
 )
 
+READ = ("inferences", "ground_truth", "feedback", "sessions", "feature_sets")
+
 
 def run(context: Context, batch: Batch) -> None:
     """Writes what the batch adds to the ledger, then the versions that follow from it."""
@@ -94,7 +96,7 @@ def _union(frames: Iterable[DataFrame]) -> DataFrame:
 STAGE = Stage(
     "compile",
     "join answers to inferences, publish dataset versions",
-    (TYPED["inferences"], TYPED["ground_truth"], TYPED["feedback"], PROOFS, OUTCOMES, SOURCES),
+    (*(TYPED[name] for name in READ), PROOFS, OUTCOMES, SOURCES),
     (OUTCOMES, EXPIRED, DATASET_ROWS, MEASUREMENTS, DATASETS),
     run,
     gate=refuse_defects,

@@ -15,7 +15,7 @@ from processor.datasets.formats.base import Format
 from processor.datasets.manifest import File
 from processor.datasets.split import SPLITS, TRAIN
 from processor.datasets.store import Store
-from processor.datasets.supervised import CATEGORICAL, NUMERIC
+from processor.datasets.supervised import CATEGORICAL, NUMERIC, SESSION
 from processor.loops import DatasetConfig
 
 ROWS_PER_FILE = 500_000
@@ -35,6 +35,11 @@ class Laid(NamedTuple):
     def schema_json(self) -> str:
         """The schema of the files, as Spark writes it."""
         return self.rows.drop("split").schema.json()
+
+    def beside(self, check: str, said: Mapping[str, Any], refusal: str | None) -> Laid:
+        """The same rows with one more check of them, and why they fail it, if they do."""
+        refusals = {**self.refusals, check: refusal} if refusal else self.refusals
+        return self._replace(leakage={**self.leakage, check: said}, refusals=refusals)
 
     def release(self) -> None:
         """Lets go of what is kept on disk."""
@@ -74,7 +79,7 @@ def _files(laid: Laid, store: Store, form: Format) -> list[File]:
 
 
 def _leakage(rows: DataFrame, config: DatasetConfig) -> dict[str, Any]:
-    features = [name for name in rows.columns if name.startswith((NUMERIC, CATEGORICAL))]
+    features = [name for name in rows.columns if name.startswith((NUMERIC, CATEGORICAL, SESSION))]
     found = leakage.summary(leakage.twins(rows, features, config.leakage)).collect()
     held_out = rows.where(F.col("split") != TRAIN).count() if found else 0
     return leakage.report(found, held_out, config.leakage)

@@ -11,7 +11,7 @@ from processor.feedback.eventwise import timing
 from processor.loops import LoopConfig
 from processor.stages.expired import MEANING
 from processor.stages.landing import Place, landings
-from processor.stages.lookup import Heard, heard, said, seen, watermarks
+from processor.stages.lookup import Heard, heard, outputs_in, said, seen, watermarks
 from processor.tables import COORDINATES, DATASET_ROWS, EXPIRED, OUTCOMES
 from processor.warehouse import Warehouse
 
@@ -61,6 +61,8 @@ def _about(config: Config, warehouse: Warehouse, table: str | None, row: Row) ->
     for loop in config.loop.values():
         if table == "inferences" and row["model_name"] == loop.model:
             yield _output(loop, row)
+        if table == "sessions":
+            yield from _sessions(warehouse, loop, row)
         for question in questions(loop):
             if table == question.signal.source:
                 yield from _answers(warehouse, loop, question, row)
@@ -75,6 +77,13 @@ def _output(loop: LoopConfig, row: Row) -> Row:
         "inference_id": row["inference_id"],
         "what": f"{what}: role {row['role']}, status {row['status']}",
     }
+
+
+def _sessions(warehouse: Warehouse, loop: LoopConfig, row: Row) -> Iterator[Row]:
+    """The outputs of the model in the session whose state the event is."""
+    for name in outputs_in(warehouse, loop.model, row["session_id"]):
+        what = "a state of its session"
+        yield {"loop": loop.loop, "metric": None, "inference_id": name, "what": what}
 
 
 def _answers(warehouse: Warehouse, loop: LoopConfig, question: Question, row: Row) -> Iterator[Row]:

@@ -25,6 +25,7 @@ from processor.stages.base import Context
 from processor.stages.choices import FULL, Parent, parent_of
 from processor.stages.decision import decided
 from processor.stages.explain_event import credited, ledger
+from processor.stages.explain_session import states
 from processor.stages.landing import attempt
 from processor.stages.recipes import Source
 from processor.warehouse import Warehouse
@@ -84,7 +85,8 @@ def explain_row(
     if not events:
         remedy = lookup.nearest_inference(warehouse, inference_id)
         raise ConfigError(f"no inference {inference_id!r}", remedy=remedy)
-    one = _served(events, asked)
+    output = _output(events, asked)
+    one = served(output, asked.question) if output else None
     metric = asked.question.rule.metric
     said = [row for row in ledger(warehouse, inference_id) if row["metric"] == metric]
     why, decision = _not_asked(events, one, said, asked), None
@@ -105,6 +107,7 @@ def explain_row(
         "window_closes": _closes(one, asked) if one else None,
         "watermark": asked.mark,
         "answers": _answers(warehouse, one, asked) if one else [],
+        "session": _session(warehouse, output, asked) if output else [],
         "ledger": [row for row in said if row["batch"] <= asked.batch_id],
         "ledger_since": [row for row in said if row["batch"] > asked.batch_id],
         "decision": decision,
@@ -125,11 +128,15 @@ def _asked(warehouse: Warehouse, name: str, inference_id: str) -> Asked:
     )
 
 
-def _served(events: list[Row], asked: Asked) -> Served | None:
+def _output(events: list[Row], asked: Asked) -> Row | None:
     """The output as the version's batch knew it: the first of its events that is valid."""
     in_time = (event for event in events if event["batch_id"] <= asked.batch_id)
-    found = (served(event, asked.question) for event in in_time if not event["defects"])
-    return next((one for one in found if one is not None), None)
+    valid = (event for event in in_time if not event["defects"])
+    return next((event for event in valid if served(event, asked.question)), None)
+
+
+def _session(warehouse: Warehouse, output: Row, asked: Asked) -> list[Row]:
+    return states(warehouse, output, asked.source.recipe.config.enrich, asked.batch_id)
 
 
 def _closes(one: Served, asked: Asked) -> datetime:

@@ -45,6 +45,25 @@ def inference(warehouse: Warehouse, inference_id: str, as_of: int | None = None)
     return arrived(warehouse.rows(TYPED["inferences"], as_of, where=where).to_pylist())
 
 
+def session(warehouse: Warehouse, session_id: str, as_of: int | None = None) -> list[Row]:
+    """Every valid state of a session, each event once, in order of arrival."""
+    where = [("session_id", "=", session_id)]
+    rows = arrived(warehouse.rows(TYPED["sessions"], as_of, where=where).to_pylist())
+    first: dict[str, Row] = {}
+    for row in rows:
+        if not row["defects"]:
+            first.setdefault(row["event_id"], row)
+    return list(first.values())
+
+
+def outputs_in(warehouse: Warehouse, model: str, session_id: str) -> list[str]:
+    """The inferences of a model in a session, by name."""
+    where = [("session_id", "=", session_id), ("model_name", "=", model)]
+    columns = ["inference_id"]
+    found = warehouse.rows(TYPED["inferences"], columns=columns, where=where)
+    return sorted(set(found["inference_id"].to_pylist()))
+
+
 def seen(
     warehouse: Warehouse, question: Question, key: str, as_of: int | None = None
 ) -> list[Served]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from pyspark.sql import DataFrame
+
 from processor.batches import Batch
 from processor.datasets import supervised
+from processor.datasets.as_of import FUTURE
 from processor.datasets.formats.base import Format
 from processor.datasets.manifest import MANIFEST, File, content_sha256, index, splits, text
 from processor.datasets.store import Store
 from processor.measurements import REFUSED, Measurement
-from processor.stages import recipes
+from processor.stages import enrichment, features, recipes
 from processor.stages.base import Context, ranges_of
 from processor.stages.choices import Choice
 from processor.stages.dataset_files import Laid, Written, lay, write
@@ -24,15 +28,28 @@ FOLDER = "dataset_files"
 
 
 class Version(NamedTuple):
-    """A version that is decided and laid out, ready to be written."""
+    """A version that is decided and laid out, ready to be written.
+
+    `rows` are its rows with their origins, `enriched` what is said of what they were told besides,
+    and `withheld` the features that they do not have because these are protected.
+    """
 
     source: Source
     choice: Choice
     laid: Laid
+    rows: DataFrame
+    enriched: Mapping[str, float]
+    withheld: tuple[str, ...]
+
+    def release(self) -> None:
+        """Lets go of what is kept of its rows."""
+        self.laid.release()
+        self.rows.unpersist()
 
     def leaks(self) -> list[Measurement]:
         """What leaks, for each check that has a limit; REFUSED where it is exceeded."""
         why, choice = self.laid.refusals, self.choice
+        limited = {*self.source.recipe.config.leakage.limits, FUTURE}
         return [
             replace(
                 choice.measurement(f"leakage.{check}", choice.kept, said["share"]),
@@ -40,7 +57,7 @@ class Version(NamedTuple):
                 reason=why.get(check),
             )
             for check, said in self.laid.leakage.items()
-            if check in self.source.recipe.config.leakage.limits
+            if check in limited
         ]
 
 
@@ -57,14 +74,22 @@ def version_name(batch: Batch) -> str:
 def laid_out(context: Context, batch: Batch, source: Source, choice: Choice) -> Version:
     """The rows of a version, laid out."""
     said = inferences(context, source.loop, batch, choice.since)
-    numeric, categorical = supervised.feature_names(said)
-    rows = supervised.rows(choice.chosen, said, numeric, categorical)
-    return Version(source, choice, lay(rows, choice.kept, source.recipe.config))
+    config = source.recipe.config
+    forbidden = features.protected(context, source.loop, batch)
+    (numeric, categorical), withheld = supervised.allowed(supervised.feature_names(said), forbidden)
+    told = enrichment.enriched(context, batch, config.enrich, choice.chosen, choice.since)
+    rows = supervised.rows(told.rows, said, numeric, categorical, config.enrich.session)
+    laid = lay(rows, choice.kept, config)
+    if told.future is not None:
+        laid = laid.beside(FUTURE, told.future, enrichment.refusal(told.future))
+    if withheld:
+        context.say(f"{config.name}: protected, so no column: {', '.join(withheld)}")
+    return Version(source, choice, laid, told.rows, told.quality, withheld)
 
 
 def make(context: Context, batch: Batch, version: Version, store: Store) -> dict[str, Any]:
     """Writes the files of a version to `store`; returns its row of `datasets`."""
-    source, choice, laid = version
+    source, choice, laid = version.source, version.choice, version.laid
     config, kept = source.recipe.config, choice.kept
     context.say(f"writing {config.name} {version_name(batch)}: {kept:,} rows")
     written = write(laid, store, source.formats)
@@ -89,6 +114,7 @@ def make(context: Context, batch: Batch, version: Version, store: Store) -> dict
             *((f"share.{label}", n / kept) for label, n in sorted(choice.labels.items())),
             *((f"effective_rows.{name}", n) for name, n in sorted(choice.effective.items())),
             *sorted(choice.fit.items()),
+            *sorted(version.enriched.items()),
         ],
         "seed": config.seed,
         "code_version": batch.code_version,
@@ -132,7 +158,12 @@ def _manifest(
             "subject": "subject_key",
             "time": "response_time",
         },
-        "features": {"numeric": supervised.NUMERIC, "categorical": supervised.CATEGORICAL},
+        "features": {
+            "numeric": supervised.NUMERIC,
+            "categorical": supervised.CATEGORICAL,
+            **({"session": supervised.SESSION} if source.recipe.config.enrich.session else {}),
+        },
+        "withheld": list(version.withheld),
         "task": source.loop.task,
         "positive": source.loop.outcome.positive,
         "splits": splits([f for f in files if f.path.startswith(source.formats[0].name + "/")]),

@@ -22,6 +22,7 @@ from processor.stages import agreement, misbehaving
 from processor.stages.arrivals import arrivals
 from processor.stages.base import Context, Stage, Writes
 from processor.stages.compile import rule_of
+from processor.stages.features import violations
 from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
 from processor.stages.sources import inferences, ledger, sliced
@@ -29,7 +30,7 @@ from processor.stages.standings import standings
 from processor.stages.windows import oldest, windows
 from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, SOURCES, TYPED
 
-READ = ("inferences", "sessions", "feedback", "ground_truth")
+READ = ("inferences", "sessions", "feedback", "ground_truth", "feature_sets")
 
 
 def run(context: Context, batch: Batch) -> None:
@@ -44,6 +45,7 @@ def run(context: Context, batch: Batch) -> None:
         against = reference(loop)
         found += [*standings(context, loop, batch), *_quality(context, loop, batch, against)]
         found += arrivals(context, loop, batch)
+        found += violations(context, loop, batch)
         found += agreement.measured(context, loop, batch, windows(loop, context, batch))
         for version, profiles in _profiles(context, loop, batch, against).items():
             kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
@@ -84,7 +86,8 @@ def _known(context: Context, loop: LoopConfig, batch: Batch, since: datetime | N
     )
     wanted = ("inference_id", "session_id", "model_version", "response_time", "pred_label")
     said = inferences(context, loop, batch, since).select(*wanted, "class_probs", *PLACE)
-    return sliced(context, first_by(said, "inference_id").join(labels, "inference_id"), batch)
+    known = first_by(said, "inference_id").join(labels, "inference_id")
+    return sliced(context, known, batch, since)
 
 
 def _profiles(

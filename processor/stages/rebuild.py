@@ -96,10 +96,12 @@ def _made(context: Context, row: catalog.Row, source: Source, aside: Store) -> s
         if not choice.kept or choice.refusal:
             return choice.refusal or "no outcome can become a row"
         version = laid_out(context, batch, source, choice)
-        if version.laid.refusals:
-            version.laid.release()
-            return next(iter(version.laid.refusals.values()))
-        make(context, batch, version, aside)
+        try:
+            if version.laid.refusals:
+                return next(iter(version.laid.refusals.values()))
+            make(context, batch, version, aside)
+        finally:
+            version.release()
     finally:
         choice.release()
     return None

@@ -17,6 +17,9 @@ from processor.loops import LoopConfig
 from processor.stages.base import Context
 from processor.tables import COORDINATES, OUTCOMES, TYPED
 
+SESSION_AGE = timedelta(days=30)
+"""What a session last said longer ago tells nothing of who is in it."""
+
 
 def valid(context: Context, table: str, batch: Batch) -> DataFrame:
     """Valid events as of `batch`, with their place, as `outcomes.PLACE` names it."""
@@ -29,7 +32,7 @@ def inferences(
     context: Context, loop: LoopConfig, batch: Batch, since: datetime | None = None
 ) -> DataFrame:
     """The loop's inferences that someone saw; `response_time` falls back to `event_time`."""
-    found = _later(valid(context, "inferences", batch), since, "response_time", "event_time")
+    found = later(valid(context, "inferences", batch), since, "response_time", "event_time")
     return attribution.seen(found, loop.model)
 
 
@@ -44,7 +47,7 @@ def answers(
 
     Then the inferences whose shares may have changed in the batch; None where none is shared.
     """
-    events = _later(valid(context, question.signal.source, batch), since, "event_time")
+    events = later(valid(context, question.signal.source, batch), since, "event_time")
     said = attribution.read(events, question)
     # Who shares an answer may be older than it by a window.
     reach = question.rule.window if question.level.shared else timedelta(0)
@@ -71,18 +74,24 @@ def said_of(
     """What the ledger says, as of `batch`, of one metric of the loop."""
     whole = context.frame(OUTCOMES, batch)  # first: without its session there are no columns
     mine = whole.where((F.col("loop") == loop.loop) & (F.col("metric") == question.rule.metric))
-    return _later(mine, since, "response_time")
+    return later(mine, since, "response_time")
 
 
-def sliced(context: Context, rows: DataFrame, batch: Batch) -> DataFrame:
-    """`rows` with `slices`: the protected attributes of their session, as last known."""
-    known = valid(context, "sessions", batch)
+def sliced(
+    context: Context, rows: DataFrame, batch: Batch, since: datetime | None = None
+) -> DataFrame:
+    """`rows` with `slices`: the protected attributes of their session, as last known.
+
+    Where all rows responded after `since`, a session that said nothing in SESSION_AGE before it,
+    or later, is over, and says nothing.
+    """
+    known = later(valid(context, "sessions", batch), since and since - SESSION_AGE, "event_time")
     last = F.max_by("protected_attributes", F.struct("seq", "event_time", "batch_id", "offset"))
     by_session = known.groupBy("session_id").agg(last.alias("slices"))
     return rows.join(by_session, "session_id", "left")
 
 
-def _later(rows: DataFrame, since: datetime | None, *times: str) -> DataFrame:
+def later(rows: DataFrame, since: datetime | None, *times: str) -> DataFrame:
     """Rows after `since`, by the first of the columns `times` that says when."""
     if since is None:
         return rows

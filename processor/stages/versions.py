@@ -10,10 +10,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
-from processor.datasets import supervised
 from processor.measurements import refused_dataset
 from processor.stages.base import Context, Writes
-from processor.stages.choices import Choice, choose
+from processor.stages.choices import choose
 from processor.stages.making import Version, laid_out, make, store_of, version_name
 from processor.stages.recipes import Source
 from processor.tables import DATASET_ROWS, DATASETS, MEASUREMENTS
@@ -42,12 +41,12 @@ def build(context: Context, batch: Batch, writes: Writes, sources: Iterable[Sour
                 context.say(f"{refused}: no version: {each.reason}")
         passed = [version for version in laid if not version.laid.refusals]
         if writes.pending(DATASET_ROWS):
-            _write_rows(batch, writes, [version.choice for version in passed])
+            _write_rows(batch, writes, passed)
         writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(each)} for each in said])
         writes.rows(DATASETS, [_made(context, batch, version) for version in passed])
     finally:
         for version in laid:
-            version.laid.release()
+            version.release()
         for _, choice in chosen:
             choice.release()
 
@@ -58,15 +57,15 @@ def _made(context: Context, batch: Batch, version: Version) -> dict[str, Any]:
     return make(context, batch, version, store_of(context.warehouse, name, version_name(batch)))
 
 
-def _write_rows(batch: Batch, writes: Writes, choices: list[Choice]) -> None:
+def _write_rows(batch: Batch, writes: Writes, versions: list[Version]) -> None:
     frames = [
-        choice.chosen.drop(supervised.LABEL_PROB).select(
-            "*",
+        version.rows.select(
+            *("inference_id", "label", "split", "inclusion_prob", "weight", "origins"),
             F.lit(batch.id).alias("batch_id"),
-            F.lit(choice.recipe.config.name).alias("dataset"),
+            F.lit(version.source.recipe.config.name).alias("dataset"),
             F.lit(version_name(batch)).alias("version"),
         )
-        for choice in choices
+        for version in versions
     ]
     if frames:
         writes.frame(DATASET_ROWS, reduce(DataFrame.unionByName, frames))

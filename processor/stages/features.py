@@ -1,0 +1,40 @@
+"""What stages know of the definitions of features, as of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyspark.sql import functions as F
+
+from processor.batches import Batch
+from processor.loops import LoopConfig
+from processor.measure import definitions
+from processor.measure.violations import counted, shares
+from processor.measurements import Measurement
+from processor.stages.base import Context
+from processor.stages.lookup import Row, arrived
+from processor.stages.sources import inferences
+from processor.tables import TYPED
+
+
+def violations(context: Context, loop: LoopConfig, batch: Batch) -> Iterator[Measurement]:
+    """How often the features that the batch brought are not what their definitions say."""
+    spans = definitions.spans(_said(context, batch), loop.model)
+    if not spans:
+        return
+    news = inferences(context, loop, batch).where(F.col("batch_id") == batch.id)
+    found = counted(news, spans).collect()
+    for row in sorted(found, key=lambda row: (row["model_version"], row["feature"])):
+        yield from shares(loop, row.asDict())
+
+
+def protected(context: Context, loop: LoopConfig, batch: Batch) -> frozenset[str]:
+    """The features of the loop's model that never become columns of a dataset."""
+    return definitions.protected(_said(context, batch), loop.model)
+
+
+def _said(context: Context, batch: Batch) -> list[Row]:
+    """Every valid definition as of the batch, in order of arrival."""
+    return [
+        row for row in arrived(context.rows(TYPED["feature_sets"], batch)) if not row["defects"]
+    ]
