@@ -83,7 +83,7 @@ def _show_session(rows: list[dict[str, Any]], show: Show) -> None:
     for each in rows:
         _show_attempt(each, show)
         said = ", ".join(f"{name} {value}" for name, value in each["values"].items())
-        when = f"happened {each['event_time']}, said {each['said_at']}"
+        when = f"happened {each['event_time']}, said {each['timestamp']}"
         show(f"    {each['event_id']}: {said}; {when}: {each['why']}")
 
 

@@ -95,7 +95,7 @@ def refusal(future: Mapping[str, Any]) -> str | None:
     if not future["rows"]:
         return None
     return (
-        f"{future['rows']} rows are told of their session what came after their inference, "
+        f"{future['rows']} rows are told what came after their inference, "
         f"such as {' by '.join(future['examples'][0])}"
     )
 

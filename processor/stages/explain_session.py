@@ -28,7 +28,6 @@ def states(warehouse: Warehouse, output: Row, told: EnrichConfig, as_of: int) ->
         {
             **attempt(row),
             **{name: row[name] for name in ("event_id", "event_time", "seq")},
-            "said_at": row["origin"]["timestamp"],
             "values": {name: _value(row, name) for name in told.session},
             "counts": row is last and bool(row["training_allowed"]),
             "why": why or _standing(row, last),
