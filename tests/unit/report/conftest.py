@@ -94,6 +94,15 @@ def drift(batch: int) -> Rows:
     ]
 
 
+def violations(batch: int) -> Rows:
+    """A feature that is out of its range now and then, and one that is always there."""
+    told = {"model_version": "1", "ci_low": 0.0123, "ci_high": 0.0456}
+    return [
+        measured(batch, "features.out_of_range", feature="AGEP", value=0.0234, n=765, **told),
+        measured(batch, "features.missing", feature="SCHL", value=0.0, **told),
+    ]
+
+
 def candidate(batch: int) -> Rows:
     against = {"model_version": "2", "reference": "1", "window": "all"}
     compared = {"value": 0.0312, "ci_low": 0.011, "ci_high": 0.051, "n": 4_321, "p": 0.003}
@@ -257,6 +266,7 @@ def planted(batches: int = 3) -> dict[str, Rows]:
     landed = EXPECTED - ABORTED - CONTROL
     receipt = {"topic": "bfp.retraining-triggers", "partition": 0, "offset": 5_150}
     measurements = [m for n in numbers for m in (*standings(n), *quality(n), *drift(n))]
+    measurements += [m for n in numbers for m in violations(n)]
     return {
         "batches": [batch_row(n, p) for n in numbers for p in (0, 1)],
         "proofs": [proof_row(n, p) for n in numbers for p in (0, 1)],

@@ -89,6 +89,9 @@ def test_each_part_of_a_loop_is_told(told: dict[str, Any]) -> None:
     assert loop["standings"][-1]["late"] == {"n": 321, "share": 0.00321}
     assert loop["standings"][-1]["total"] == 100_000
     assert [each["feature"] for each in loop["drift"]] == ["SCHL", "AGEP", "WKHP"]
+    (broken,) = loop["violations"]
+    assert (broken["feature"], broken["metric"]) == ("AGEP", "features.out_of_range")
+    assert (broken["value"], broken["n"]) == (0.0234, 765)
     (one,) = loop["candidates"]
     assert (one["candidate"], one["baseline"], one["verdict"]) == ("2", "1", "PROMOTE")
     assert [row["slice"] for row in one["slices"]] == ["all", "sex=1", "sex=2"]
