@@ -217,32 +217,32 @@ def test_what_is_too_old_for_every_row_is_not_read(
     assert len(places) < len(once(planted[0]))
 
 
-@pytest.mark.parametrize(
-    ("happened", "said", "is_known"),
-    [
-        (0, 0, True),  # at the very moment
-        (0, 2, True),  # within the tolerance
-        (-5, 3, False),  # it claims to be from before, and was said after
-        (1, 0, False),  # it was said before it happened
-        (-29, -29, True),
-        (-30, -30, False),  # too old
-    ],
+EDGES = (
+    (0, 0, True),  # at the very moment
+    (0, 2, True),  # within the tolerance
+    (-5, 3, False),  # it claims to be from before, and was said after
+    (1, 0, False),  # it was said before it happened
+    (-29, -29, True),
+    (-30, -30, False),  # too old
 )
-def test_the_edges_of_what_is_known(
-    spark: SparkSession,
-    happened: int,
-    said: int,
-    is_known: bool,  # noqa: FBT001  # a case
-) -> None:
+"""Minutes after the inference at which a state happened and was said; whether it is known."""
+
+
+def test_the_edges_of_what_is_known(spark: SparkSession) -> None:
+    """And a row that has such a state all the same is found to be told of what came after."""
     at = T0 + 60 * MINUTE
     times = "key string, event_time timestamp, said_at timestamp, seq int"
-    state = spark.createDataFrame([("s", at + happened * MINUTE, at + said * MINUTE, 0)], times)
+    told = [(str(n), at + h * MINUTE, at + s * MINUTE, 0) for n, (h, s, _) in enumerate(EDGES)]
+    states = spark.createDataFrame(told, times)
     asked = "inference_id string, asked struct<key: string, at: timestamp, oldest: timestamp>"
-    rows = spark.createDataFrame([("i", ("s", at, at - TOLD.max_age))], asked)
-    joined = as_of(rows, state, ("event_time", "seq"), TOLD.tolerance)
-    (row,) = joined.collect()
-    assert (row["state"] is not None) == is_known
-    assert row["untimely"] == (happened <= 0 and said > 2)
-    naive = rows.crossJoin(state.select(F.struct("*").alias("state")))
-    ((leaks,),) = naive.select(is_future(TOLD.tolerance)).collect()
-    assert leaks == (happened > 0 or said > 2)
+    keys = [str(n) for n in range(len(EDGES))]
+    rows = spark.createDataFrame([(key, (key, at, at - TOLD.max_age)) for key in keys], asked)
+    packed = states.select("key", F.struct("event_time", "said_at").alias("state"))
+    naive = rows.join(packed, F.col("asked")["key"] == F.col("key"))
+    leaks = naive.select("inference_id", is_future(TOLD.tolerance).alias("leaks"))
+    joined = as_of(rows, states, ("event_time", "seq"), TOLD.tolerance).join(leaks, "inference_id")
+    for row in joined.collect():
+        happened, said, is_known = EDGES[int(row["inference_id"])]
+        assert (row["state"] is not None) == is_known
+        assert row["untimely"] == (happened <= 0 and said > 2)
+        assert row["leaks"] == (happened > 0 or said > 2)
