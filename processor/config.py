@@ -79,6 +79,7 @@ class Outputs(Section):
 
     retraining_triggers: str = "bfp.retraining-triggers"
     datasets: str = "bfp.datasets"
+    label_requests: str = "bfp.label-requests"
 
 
 class BatchConfig(Section):

@@ -234,6 +234,7 @@ class LoopConfig(Section):
     min_slice_rows: int = Field(default=30, gt=0)
     windows: tuple[str, ...] = ("batch",)
     datasets: tuple[DatasetConfig, ...] = ()
+    label_requests: dict[str, Any] | None = None
     evaluation: EvaluationConfig | None = None
     rules: tuple[dict[str, Any], ...] = ()
 

@@ -10,8 +10,9 @@ from typing import Any
 INSUFFICIENT = "INSUFFICIENT"
 REFUSED = "REFUSED"
 OVERALL = "all"  # the slice that is everybody
-DATASET, FEATURES = "dataset.", "features."
-"""How metrics begin that judge a version of a dataset, and features against their definitions."""
+DATASET, FEATURES, REQUESTS = "dataset.", "features.", "requests."
+"""How metrics begin that judge a version of a dataset, features against their definitions, and
+what became of label requests."""
 
 
 @dataclass(frozen=True)

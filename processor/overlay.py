@@ -9,11 +9,20 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from processor.errors import ProcessorError
-from processor.tables import BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, TYPED, Table
+from processor.tables import (
+    BATCHES,
+    LABEL_REQUESTS,
+    LOG,
+    LOSSES,
+    PROOFS,
+    SCHEMAS,
+    TYPED,
+    Table,
+)
 from processor.warehouse import Warehouse
 
-SHARED = (BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values())
-"""What was read and decoded: the same, whatever is made of it."""
+SHARED = (BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), LABEL_REQUESTS)
+"""What was read, decoded and asked for: the same, whatever is made of it."""
 
 _NAMES = {table.name for table in SHARED}
 

@@ -213,6 +213,7 @@ OUTCOMES = Table(
         value=_TEXT,
         reward=_DOUBLE,
         credit=_DOUBLE,
+        solicit_prob=_DOUBLE,
         response_time=_TIME,
         answered_at=_TIME,
         origins=T.ArrayType(ORIGIN),
@@ -275,6 +276,23 @@ DATASET_ROWS = Table(
         origins=T.ArrayType(ORIGIN),
     ),
     ("dataset", "version", "inference_id"),
+)
+LABEL_REQUESTS = Table(
+    "label_requests",
+    struct(
+        batch_id=_LONG,
+        loop=_TEXT,
+        query_id=_TEXT,
+        inference_id=_TEXT,
+        policy=_TEXT,
+        score=_DOUBLE,
+        inclusion_prob=_DOUBLE,
+        priority=_INT,
+        response_time=_TIME,
+        asked_at=_TIME,
+        expires_at=_TIME,
+    ),
+    ("loop", "inference_id"),
 )
 SOURCES = Table(
     "sources",
@@ -378,6 +396,6 @@ RUNS = Table(
 )
 TYPED = {name: _typed(name, RECORDS[name]) for name in Topics.model_fields}
 TABLES = (
-    *(BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), OUTCOMES, EXPIRED),
-    *(DATASETS, DATASET_ROWS, SOURCES, PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
+    *(BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), OUTCOMES, EXPIRED, DATASETS),
+    *(DATASET_ROWS, LABEL_REQUESTS, SOURCES, PROFILES, MEASUREMENTS, DECISIONS, RECEIPTS, RUNS),
 )

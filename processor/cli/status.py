@@ -14,12 +14,13 @@ from processor.cli import unread
 from processor.cli.common import config_of, configured, emit
 from processor.config import Config
 from processor.errors import Unavailable
+from processor.measurements import REQUESTS
 from processor.stages import catalog
 from processor.stages.pipeline import PLAN, STAGES
 from processor.stages.quarantine import expired, standing
 from processor.stages.unread import Unread
 from processor.stages.unread import unread as read_unread
-from processor.tables import BATCHES, DATASETS, DECISIONS, PROOFS
+from processor.tables import BATCHES, DATASETS, DECISIONS, MEASUREMENTS, PROOFS
 from processor.warehouse import Warehouse
 
 PATIENCE = timedelta(seconds=2)
@@ -76,9 +77,21 @@ def _document(warehouse: Warehouse, loop: str | None) -> dict[str, Any]:
         "last_batch": last or None,
         "pending_stages": pending,
         "batches": [_batch(n, proofs, decisions, versions, refused) for n in range(1, last + 1)],
+        "label_requests": _requests(warehouse, loop),
         "quarantine": standing(warehouse),
         "expired": expired(warehouse, loop),
     }
+
+
+def _requests(warehouse: Warehouse, loop: str | None) -> dict[str, dict[str, int]]:
+    """By loop, how many labels were asked for so far, and what became of that, as last measured."""
+    columns = ["batch_id", "loop", "metric", "n"]
+    rows = warehouse.rows(MEASUREMENTS, columns=columns).to_pylist()
+    mine = [r for r in rows if r["metric"].startswith(REQUESTS) and loop in (None, r["loop"])]
+    found: dict[str, dict[str, int]] = {}
+    for row in sorted(mine, key=lambda row: (row["loop"], row["batch_id"], row["metric"])):
+        found.setdefault(row["loop"], {})[row["metric"].removeprefix(REQUESTS)] = row["n"]
+    return {name: {"asked": sum(counts.values()), **counts} for name, counts in found.items()}
 
 
 def _batch(
@@ -137,6 +150,9 @@ def _show_batches(console: Console, document: dict[str, Any]) -> None:
     for one in document["batches"]:
         for row in one["refused"]:
             console.print(f"batch {one['batch']}, {row['dataset']}: no version: {row['reason']}")
+    for loop, counts in document["label_requests"].items():
+        told = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+        console.print(f"labels of {loop}: {told}")
     _show_quarantine(console, document["quarantine"])
     for row in document["expired"]:
         place = "{topic}/{partition} offset {offset}".format(**row["example"])

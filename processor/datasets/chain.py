@@ -61,6 +61,10 @@ class Chain:
         """The cells of a row."""
         return F.array(*(link.policy.cell(link.params) for link in self.links))
 
+    def score(self) -> Column:
+        """What the first policy that goes by a number goes by; null where none does."""
+        return F.coalesce(*(link.policy.score(link.params) for link in self.links))
+
     def allot(self, counts: Mapping[Cells, int]) -> dict[Cells, float]:
         """The probability of the rows of each combination of cells.
 

@@ -20,6 +20,11 @@ from processor.terms.plain import Plain
 _MICROSECOND = timedelta(microseconds=1)
 _PER_SECOND = 1e6  # microseconds
 
+Requests = Mapping[tuple[str | None, str], float]
+"""The probability of each label request, by its query id and the inference that it is about."""
+
+NO_REQUESTS: Requests = {}
+
 
 @dataclass(frozen=True)
 class Served:
@@ -43,7 +48,8 @@ class Answer:
     """What an event says; `target` is the inference, or what several of them share.
 
     `before` is the watermark that was passed before it arrived; None where there was none.
-    `rater` and `weight` (in millionths) are read where raters are told apart.
+    `rater` and `weight` (in millionths) are read where raters are told apart. `solicit_prob` is
+    the probability with which it was asked for, `query_id` the request; None where nobody says.
     """
 
     target: str
@@ -58,6 +64,8 @@ class Answer:
     before: datetime | None = None
     rater: str | None = None
     weight: int = WHOLE_WEIGHT
+    query_id: str | None = None
+    solicit_prob: float | None = None
 
 
 def read(
@@ -68,7 +76,7 @@ def read(
     `event` has the fields of FeedbackEvent or GroundTruth; those left out have their defaults.
     """
     candidate = event.get("candidate_id") if question.level.by_candidate else None
-    vote = question.vote(Plain(event))
+    vote, asked = question.vote(Plain(event)), question.solicited(Plain(event))
     whose = {} if vote is None else {"rater": vote.rater, "weight": millionths(vote.weight)}
     return [
         Answer(
@@ -81,6 +89,8 @@ def read(
             event.get("supersedes"),
             candidate,
             before=before,
+            query_id=asked.query_id,
+            solicit_prob=asked.probability,
             **whose,
         )
         for reading in question.readings(Plain(event))
@@ -116,13 +126,17 @@ def served(inference: Mapping[str, Any], question: Question) -> Served | None:
 
 
 def attribute(
-    answers: Iterable[Answer], inferences: Iterable[Served], question: Question
+    answers: Iterable[Answer],
+    inferences: Iterable[Served],
+    question: Question,
+    requests: Requests = NO_REQUESTS,
 ) -> dict[str, list[Answer]]:
     """The answers of each inference, with the credit that it has of each, in the order given.
 
     An answer that several inferences share is divided among those that responded before it, no
     longer than the window; if there is none, nobody has it. One that revises another is divided
-    as that one is.
+    as that one is. One that names a request for a label of its inference was asked for with the
+    probability of that request, whatever it says itself.
     """
     listed, found = list(answers), list(inferences)
     begun = _begun(listed)
@@ -135,7 +149,9 @@ def attribute(
         else:
             shares = {one.inference_id: WHOLE for one in reached if _is_about(answer, one)}
         for name, credit in shares.items():
-            given.setdefault(name, []).append(replace(answer, credit=credit))
+            asked = requests.get((answer.query_id, name), answer.solicit_prob)
+            told = replace(answer, credit=credit, solicit_prob=asked)
+            given.setdefault(name, []).append(told)
     return given
 
 

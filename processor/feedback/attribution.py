@@ -19,7 +19,10 @@ from processor.feedback.question import Question
 from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
 from processor.terms.columns import Columns
 
-_SAID = ("event_id", "event_time", "value", "reward", "op", "supersedes")
+_SAID = (
+    *("event_id", "event_time", "value", "reward", "op", "supersedes"),
+    *("query_id", "solicit_prob"),
+)
 _PER_SECOND = 1e6  # microseconds
 
 
@@ -37,11 +40,12 @@ def read(events: DataFrame, question: Question) -> DataFrame:
     """What the events say; those that do not answer the question say nothing.
 
     Columns in: the fields of FeedbackEvent or GroundTruth, and PLACE.
-    Columns out: target, event_id, event_time, value, reward, op, supersedes, PLACE,
-    candidate_id where the question is about candidates, and VOTE where raters are told apart.
+    Columns out: target, event_id, event_time, value, reward, op, supersedes, query_id,
+    solicit_prob, PLACE, candidate_id where the question is about candidates, and VOTE where raters
+    are told apart.
     """
     candidate = ("candidate_id",) if question.level.by_candidate else ()
-    vote = question.vote(Columns())
+    vote, asked = question.vote(Columns()), question.solicited(Columns())
     whose = () if vote is None else (vote.rater.alias("rater"), _millionths(vote.weight))
     said = (
         events.where(reading.counts).select(
@@ -49,7 +53,10 @@ def read(events: DataFrame, question: Question) -> DataFrame:
             *("event_id", "event_time"),
             reading.value.cast("string").alias("value"),
             reading.reward.cast("double").alias("reward"),
-            *("op", "supersedes", *candidate, *PLACE, *whose),
+            *("op", "supersedes", *candidate),
+            asked.query_id.cast("string").alias("query_id"),
+            asked.probability.cast("double").alias("solicit_prob"),
+            *(*PLACE, *whose),
         )
         for reading in question.readings(Columns())
     )
@@ -60,8 +67,8 @@ def attribute(said: DataFrame, inferences: DataFrame, question: Question) -> Dat
     """The answers of each inference, with the credit that it has of each; see `answer.attribute`.
 
     Columns in: `said` as `read` gives it; `inferences` those of `keyed`.
-    Columns out: inference_id, event_id, event_time, value, reward, op, supersedes, credit, PLACE
-    of the answer, and VOTE where raters are told apart.
+    Columns out: inference_id, event_id, event_time, value, reward, op, supersedes, query_id,
+    solicit_prob, credit, PLACE of the answer, and VOTE where raters are told apart.
     """
     level = question.level
     if level.shared:
@@ -74,6 +81,19 @@ def attribute(said: DataFrame, inferences: DataFrame, question: Question) -> Dat
     if level.by_candidate:
         reached = reached.where(F.array_contains("shown", F.col("candidate_id")))
     return reached.select("inference_id", *_said(question), F.lit(WHOLE).alias("credit"), *PLACE)
+
+
+def by_request(answers: DataFrame, requests: DataFrame) -> DataFrame:
+    """`answers` with the probability of the request that they name, if it was of their inference.
+
+    Columns in: `answers` as `attribute` gives it; `requests` query_id, inference_id and
+    inclusion_prob. Columns out: those of `answers`.
+    """
+    told = requests.select("query_id", "inference_id", F.col("inclusion_prob").alias("_asked"))
+    joined = answers.join(told, ["query_id", "inference_id"], "left")
+    return joined.withColumn("solicit_prob", F.coalesce("_asked", "solicit_prob")).select(
+        *answers.columns
+    )
 
 
 def keyed(inferences: DataFrame, question: Question) -> DataFrame:

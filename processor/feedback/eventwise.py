@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from processor.feedback.answer import Answer, Served, attribute
+from processor.feedback.answer import NO_REQUESTS, Answer, Requests, Served, attribute
 from processor.feedback.poll import polled, voices
 from processor.feedback.question import Question
 from processor.feedback.rule import (
@@ -32,7 +32,11 @@ from processor.feedback.rule import (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of an inference, and which model, version and variant it was that served."""
+    """What is known of an inference, and which model, version and variant it was that served.
+
+    `solicit_prob` is the probability with which the answer that counts was asked for; None where
+    it came unasked, or nobody says.
+    """
 
     inference_id: str
     model_name: str
@@ -44,6 +48,7 @@ class Outcome:
     value: str | None
     reward: float | None
     credit: float
+    solicit_prob: float | None
     answered_at: datetime | None
 
 
@@ -52,16 +57,18 @@ def known(
     answers: Iterable[Answer],
     question: Question,
     mark: datetime | None = None,
+    requests: Requests = NO_REQUESTS,
 ) -> dict[str, Outcome]:
     """The outcome of each inference of which something is known.
 
     Both are in order of arrival; what was sent twice counts once. `mark` is the watermark: when
-    it has passed the end of a window, silence means what the loop says.
+    it has passed the end of a window, silence means what the loop says. `requests` are those for
+    labels that were published so far.
     """
     seen: dict[str, Served] = {}
     for one in inferences:
         seen.setdefault(one.inference_id, one)
-    given = attribute(answers, seen.values(), question)
+    given = attribute(answers, seen.values(), question, requests)
     found = (outcome(one, given.get(name, ()), question.rule, mark) for name, one in seen.items())
     return {one.inference_id: one for one in found if one is not None}
 
@@ -79,7 +86,7 @@ def outcome(
         return _said(one, answer, rule)
     if rule.silence is not None and mark is not None and mark >= one.response_time + rule.patience:
         worth = REWARDS[NEGATIVE]
-        return _outcome(one, NEGATIVE, DEFAULT, rule.silence, worth, WHOLE, None)
+        return _outcome(one, NEGATIVE, DEFAULT, rule.silence, worth, None)
     return None
 
 
@@ -125,15 +132,14 @@ def standing(answers: Sequence[Answer]) -> list[Answer]:
 
 
 def _said(one: Served, answer: Answer, rule: Rule) -> Outcome:
-    at = answer.event_time
     if answer.op in (RETRACT, TIED):
         nothing = RETRACTED if answer.op == RETRACT else TIED
-        return _outcome(one, nothing, ON_TIME, None, None, answer.credit, at)
+        return _outcome(one, nothing, ON_TIME, None, None, answer)
     state = VALUE
     if rule.positive is not None:
         state = POSITIVE if answer.value == rule.positive else NEGATIVE
     reward = REWARDS.get(state) if answer.reward is None else answer.reward
-    return _outcome(one, state, ON_TIME, answer.value, reward, answer.credit, at)
+    return _outcome(one, state, ON_TIME, answer.value, reward, answer)
 
 
 def _outcome(
@@ -142,9 +148,9 @@ def _outcome(
     how: str,
     value: str | None,
     reward: float | None,
-    credit: float,
-    at: datetime | None,
+    answer: Answer | None,
 ) -> Outcome:
+    """What is known, and how the answer came; silence is whole, and came of itself."""
     return Outcome(
         one.inference_id,
         one.model_name,
@@ -155,6 +161,7 @@ def _outcome(
         how,
         value,
         reward,
-        credit,
-        at,
+        answer.credit if answer else WHOLE,
+        answer.solicit_prob if answer else None,
+        answer.event_time if answer else None,
     )

@@ -44,6 +44,9 @@ SERVED = ("model_name", "model_version", "deployment_id", "variant")
 PLACE = ("batch_id", "landed", *COORDINATES)
 """The order of arrival: when an event became known, then where it stands in the log."""
 
+KNOWN = ("state", "value", "reward", "credit", "solicit_prob")
+"""What a row of the ledger says is known; `solicit_prob` is of the answer that counts."""
+
 VOTE = ("rater", "weight")
 """What an answer says of who gave it, where raters are told apart: a name, and millionths."""
 
@@ -77,14 +80,14 @@ def changes(
     """What the batch `now` adds to the ledger: outcomes that it changed.
 
     Columns in: `inferences` inference_id, SERVED, response_time, and PLACE; `answers`
-    inference_id, event_id, event_time, value, reward, op, supersedes, credit, PLACE, and VOTE
-    where the rule is a poll; `known`
-    inference_id, batch_id, timing, state, value, reward, credit: the ledger so far; `marks`
+    inference_id, event_id, event_time, value, reward, op, supersedes, credit, solicit_prob, PLACE,
+    and VOTE where the rule is a poll; `known`
+    inference_id, batch_id, timing, and KNOWN: the ledger so far; `marks`
     batch_id, before: for each batch up to now, the watermark of the one before it. No frame has
     rows of a later batch. `moved` inference_id: those whose share of an answer may have changed
     in this batch; one that has lost all of it is RETRACTED.
     Columns out: inference_id, SERVED, response_time, state, timing, value, reward, credit,
-    answered_at, origins.
+    solicit_prob, answered_at, origins.
     """
     touched = _touched(inferences, answers, now, rule)
     if moved is not None:
@@ -223,11 +226,12 @@ def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
         found.withColumn("value", _value(silent, rule))
         .withColumn("reward", _reward())
         .withColumn("credit", _credit(silent))
+        .withColumn("solicit_prob", F.col("_w")["solicit_prob"])
         .withColumn("timing", F.when(silent, DEFAULT).otherwise(F.col("timing")))
         .where(~(F.col("timing").isin(*KNOWN_BY) & _unchanged()))
         .select(
             *("inference_id", *SERVED, "response_time"),
-            *("state", "timing", "value", "reward", "credit"),
+            *("timing", *KNOWN),
             F.col("_w")["event_time"].alias("answered_at"),
             _origins().alias("origins"),
         )
@@ -280,8 +284,8 @@ def _origin(field: Callable[[str], Column]) -> Column:
 
 
 _TIMINGS = (ON_TIME, LATE, OUTSIDE)
-_SAID = ("value", "op", "reward", "credit")
-_WAS = ("state", "timing", "value", "reward", "credit")
+_SAID = ("value", "op", "reward", "credit", "solicit_prob")
+_WAS = ("timing", *KNOWN)
 _KEPT = (
     *("inference_id", *SERVED, "response_time"),
     *(*PLACE, "_was"),

@@ -61,6 +61,14 @@ class Vote(Generic[Value]):
 
 
 @dataclass(frozen=True)
+class Solicited(Generic[Value]):
+    """By which query an answer was asked for, and with what probability; missing where unsaid."""
+
+    query_id: Value
+    probability: Value
+
+
+@dataclass(frozen=True)
 class Reading(Generic[Value]):
     """What an event says of one target, if it `counts`; `reward` is missing for labels."""
 
@@ -100,6 +108,12 @@ class Question:
             return None
         rater = _rater(on, self.signal)
         return Vote(rater.name, self.consensus.rule.weight(on, rater, self.consensus.params))
+
+    def solicited(self, on: Terms[Value]) -> Solicited[Value]:
+        """How an event came to be said; the world's facts come unasked."""
+        if self.signal.kind is None:
+            return Solicited(on.missing(), on.missing())
+        return Solicited(on.field("query_id"), on.number("solicit_prob"))
 
     def readings(self, on: Terms[Value]) -> list[Reading[Value]]:
         """What an event says; nothing counts that is of another kind, metric or level."""

@@ -34,14 +34,16 @@ def quality(
 ) -> DataFrame:
     """Confusion counts and log-loss sums by model version, window and slice.
 
-    Columns in: model_version, response_time, is_new, label, pred_label, class_probs, slices.
+    Columns in: model_version, response_time, is_new, label, pred_label, class_probs, slices, and
+    weight, as `processor.measure.weighted` means it.
     Columns out: model_version, window, slice, n, tp, fp, fn, tn, log_loss_sum, log_loss_sq_sum,
-    log_loss_n.
+    log_loss_n, and weighted: a struct as `WeightedCounts`, null where every weight is 1.
     """
     hit, said = F.col("label") == positive, F.col("pred_label") == positive
     given = F.col("class_probs")[F.col("label")]
     kept = F.least(F.greatest(given, F.lit(PROBABILITY_FLOOR)), F.lit(1 - PROBABILITY_FLOOR))
     loss = F.when(given.isNotNull(), -F.log(kept))  # least and greatest pass over a null
+    cells = {"tp": hit & said, "fp": ~hit & said, "fn": hit & ~said, "tn": ~hit & ~said}
     return (
         known.where(F.col("pred_label").isNotNull())
         .select("*", F.explode(windows_of(windows)).alias("window"))
@@ -49,15 +51,29 @@ def quality(
         .groupBy("model_version", "window", "slice")
         .agg(
             F.count(F.lit(1)).alias("n"),
-            F.count_if(hit & said).alias("tp"),
-            F.count_if(~hit & said).alias("fp"),
-            F.count_if(hit & ~said).alias("fn"),
-            F.count_if(~hit & ~said).alias("tn"),
+            *(F.count_if(cell).alias(name) for name, cell in cells.items()),
             F.sum(loss).alias("log_loss_sum"),
             F.sum(loss * loss).alias("log_loss_sq_sum"),
             F.count(loss).alias("log_loss_n"),
+            _weighted(cells, loss).alias("weighted"),
         )
     )
+
+
+def _weighted(cells: Mapping[str, Column], loss: Column) -> Column:
+    w = F.col("weight")
+    told = F.when(loss.isNotNull(), w)
+    sums = {
+        **{f"w_{name}": F.when(cell, w) for name, cell in cells.items()},
+        **{f"ww_{name}": F.when(cell, w * w) for name, cell in cells.items()},
+        "w_said": told,
+        "ww_said": told * w,
+        "w_loss": w * loss,
+        "ww_loss": w * w * loss,
+        "ww_loss_sq": w * w * loss * loss,
+    }
+    summed = (F.coalesce(F.sum(each), F.lit(0.0)).alias(name) for name, each in sums.items())
+    return F.when(F.count_if(w != 1) > 0, F.struct(*summed))
 
 
 def windows_of(windows: Sequence[Window]) -> Column:

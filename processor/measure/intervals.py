@@ -23,13 +23,18 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
         raise ValueError(f"{successes} successes of {n}")
     if n == 0:
         return 0.0, 1.0
-    z, share = _z(confidence), successes / n
+    return wilson_share(successes / n, n, confidence)
+
+
+def wilson_share(share: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval of a share of `n` rows, above 0, that need not be whole: as `wilson`."""
+    z = _z(confidence)
     shrink = 1 + z * z / n
     centre = (share + z * z / (2 * n)) / shrink
     half = z / shrink * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # At the ends the formula gives 0 and 1 but for rounding.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    return low, 1.0 if successes == n else min(1.0, centre + half)
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    return low, 1.0 if share == 1 else min(1.0, centre + half)
 
 
 def normal_mean(
@@ -46,8 +51,13 @@ def normal_mean(
         raise ValueError(f"the spread of a mean needs two rows, not {n}")
     mean = total / n
     variance = max(0.0, total_of_squares - n * mean * mean) / (n - 1)
-    half = _z(confidence) * sqrt(variance / n)
-    return mean - half, mean + half
+    return normal(mean, variance / n, confidence)
+
+
+def normal(value: float, variance: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval of an estimate whose own variance is known: value ± z · √variance."""
+    half = _z(confidence) * sqrt(variance)
+    return value - half, value + half
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
@@ -16,7 +16,7 @@ from processor.datasets import supervised
 from processor.datasets.chain import Cells, counted
 from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
-from processor.feedback.outcomes import PLACE, first_by
+from processor.feedback.outcomes import KNOWN, PLACE, first_by
 from processor.feedback.question import question_of
 from processor.feedback.rule import KNOWN_BY
 from processor.feedback.standing import latest
@@ -196,7 +196,7 @@ def _news(
     known = ledger(context, loop, batch)
     since = known.where(F.col("batch_id") > parent.batch_id)
     is_full = recipe.config.mode == FULL and not _known(since).isEmpty()
-    news = _last(known if is_full else since).withColumn("solicit_prob", _solicit_prob())
+    news = _last(known if is_full else since)
     if recipe.config.sources.misbehaving == "keep":
         return news
     return marked(context, loop, batch, news)
@@ -207,12 +207,7 @@ def _known(said: DataFrame) -> DataFrame:
 
 
 def _last(known: DataFrame) -> DataFrame:
-    return latest(known, "state", "value", "reward", "credit", "origins", "answered_at")
-
-
-def _solicit_prob() -> Column:
-    """The probability with which the answer was asked for: outcomes do not say it yet."""
-    return F.lit(None).cast("double")
+    return latest(known, *KNOWN, "origins", "answered_at")
 
 
 def keys_of(

@@ -25,6 +25,7 @@ from processor.tables import (
     DATASET_ROWS,
     DATASETS,
     EXPIRED,
+    LABEL_REQUESTS,
     MEASUREMENTS,
     OUTCOMES,
     PROOFS,
@@ -70,7 +71,7 @@ def additions(context: Context, loop: LoopConfig, question: Question, batch: Bat
             "inference_id", *outcomes.SERVED, "response_time", *outcomes.PLACE
         ),
         answered,
-        said.select("inference_id", "batch_id", "timing", "state", "value", "reward", "credit"),
+        said.select("inference_id", "batch_id", "timing", *outcomes.KNOWN),
         marks(context, batch),
         outcomes.Now(batch.id, reached.get(batch.id), reached.get(batch.id - 1)),
         question.rule,
@@ -96,7 +97,7 @@ def _union(frames: Iterable[DataFrame]) -> DataFrame:
 STAGE = Stage(
     "compile",
     "join answers to inferences, publish dataset versions",
-    (*(TYPED[name] for name in READ), PROOFS, OUTCOMES, SOURCES),
+    (*(TYPED[name] for name in READ), PROOFS, OUTCOMES, LABEL_REQUESTS, SOURCES),
     (OUTCOMES, EXPIRED, DATASET_ROWS, MEASUREMENTS, DATASETS),
     run,
     gate=refuse_defects,

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
+from processor.datasets.weights import weight
 from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
@@ -17,6 +18,7 @@ from processor.measure import counts
 from processor.measure.covariate import covariate_drift
 from processor.measure.profile import CATEGORICAL, NUMERIC, Profile, edges_of, profile_of
 from processor.measure.quality import QualityCounts, quality
+from processor.measure.weighted import WeightedCounts
 from processor.measurements import OVERALL, Measurement
 from processor.stages import agreement, misbehaving
 from processor.stages.arrivals import arrivals
@@ -25,10 +27,19 @@ from processor.stages.compile import rule_of
 from processor.stages.features import violations
 from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
+from processor.stages.solicited import progress
 from processor.stages.sources import inferences, ledger, sliced
 from processor.stages.standings import standings
 from processor.stages.windows import oldest, windows
-from processor.tables import MEASUREMENTS, OUTCOMES, PROFILES, PROOFS, SOURCES, TYPED
+from processor.tables import (
+    LABEL_REQUESTS,
+    MEASUREMENTS,
+    OUTCOMES,
+    PROFILES,
+    PROOFS,
+    SOURCES,
+    TYPED,
+)
 
 READ = ("inferences", "sessions", "feedback", "ground_truth", "feature_sets")
 
@@ -46,6 +57,7 @@ def run(context: Context, batch: Batch) -> None:
         found += [*standings(context, loop, batch), *_quality(context, loop, batch, against)]
         found += arrivals(context, loop, batch)
         found += violations(context, loop, batch)
+        found += progress(context, loop, batch)
         found += agreement.measured(context, loop, batch, windows(loop, context, batch))
         for version, profiles in _profiles(context, loop, batch, against).items():
             kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
@@ -63,10 +75,11 @@ def _quality(
     rows = counts.quality(known, list(spans.values()), loop.slices, loop.outcome.positive)
     before = against.accuracy(loop.slices) if against else {}
     for row in sorted(rows.collect(), key=lambda r: (r["model_version"], r["window"], r["slice"])):
-        named = row.asDict()
+        named = row.asDict(recursive=True)
+        weighted = named.pop("weighted")
         version, span, part = (named.pop(n) for n in ("model_version", "window", "slice"))
         yield from quality(
-            QualityCounts(**named),
+            QualityCounts(**named, weighted=weighted and WeightedCounts(**weighted)),
             loop=loop,
             model_version=version,
             slice_name=part,
@@ -77,17 +90,22 @@ def _quality(
 
 
 def _known(context: Context, loop: LoopConfig, batch: Batch, since: datetime | None) -> DataFrame:
-    """What is known as of the batch, beside what was predicted, to whom."""
-    truth = latest(ledger(context, loop, batch, since), "value", "batch_id")
+    """What is known as of the batch, beside what was predicted, to whom; and what it stands for."""
+    truth = latest(ledger(context, loop, batch, since), "value", "solicit_prob", "batch_id")
     labels = truth.where(F.col("value").isNotNull()).select(
         "inference_id",
         F.col("value").alias("label"),
+        "solicit_prob",
         (F.col("batch_id") == batch.id).alias("is_new"),
     )
     wanted = ("inference_id", "session_id", "model_version", "response_time", "pred_label")
-    said = inferences(context, loop, batch, since).select(*wanted, "class_probs", *PLACE)
+    said = inferences(context, loop, batch, since).select(
+        *wanted, "class_probs", "log_keep_prob", *PLACE
+    )
     known = first_by(said, "inference_id").join(labels, "inference_id")
-    return sliced(context, known, batch, since)
+    one = F.lit(1.0)
+    stands_for = weight(one, F.col("log_keep_prob"), F.col("solicit_prob"), one)
+    return sliced(context, known.withColumn("weight", stands_for), batch, since)
 
 
 def _profiles(
@@ -150,7 +168,7 @@ def _profile_row(loop: LoopConfig, batch: Batch, version: str, profile: Profile)
 STAGE = Stage(
     "measure",
     "quality, drift, and what is not known yet",
-    (*(TYPED[name] for name in READ), OUTCOMES, PROOFS),
+    (*(TYPED[name] for name in READ), OUTCOMES, LABEL_REQUESTS, PROOFS),
     (SOURCES, PROFILES, MEASUREMENTS),
     run,
     rests=quiet,

@@ -13,12 +13,13 @@ from processor.errors import ConfigError
 from processor.feedback.question import questions
 from processor.plugins import nearest
 from processor.stages import compile as compile_
-from processor.stages import decide, evaluate, measure, publish, report, snapshot, validate
+from processor.stages import decide, evaluate, measure, publish, report, snapshot, solicit, validate
 from processor.stages.base import ALL_THAT_IS_NEW, Request, Stage
 from processor.stages.cut import Past, next_cut
-from processor.stages.publish import DATASET, TRIGGER
+from processor.stages.publish import DATASET, REQUEST, TRIGGER
 from processor.stages.recipes import recipes
 from processor.stages.reference import reference
+from processor.stages.solicit import askings
 from processor.stages.windows import check_windows
 from processor.tables import BATCHES, RECORDS
 from processor.triggers.machine import rules_of
@@ -29,6 +30,7 @@ STAGES: tuple[Stage, ...] = (
     snapshot.STAGE,
     validate.STAGE,
     compile_.STAGE,
+    solicit.STAGE,
     measure.STAGE,
     evaluate.STAGE,
     decide.STAGE,
@@ -63,7 +65,12 @@ def subjects(config: Config) -> dict[str, str]:
     """The record of each topic that this software reads or writes."""
     read = {topic: RECORDS[table] for topic, table in config.topics.by_topic().items()}
     outputs = config.outputs
-    return {**read, outputs.retraining_triggers: TRIGGER, outputs.datasets: DATASET}
+    written = {
+        outputs.retraining_triggers: TRIGGER,
+        outputs.datasets: DATASET,
+        outputs.label_requests: REQUEST,
+    }
+    return {**read, **written}
 
 
 def preflight(config: Config) -> None:
@@ -74,6 +81,7 @@ def preflight(config: Config) -> None:
             such thing.
     """
     recipes(config)
+    askings(config)
     for loop in config.loop.values():
         questions(loop)
         rules_of(loop)

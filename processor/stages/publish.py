@@ -1,4 +1,4 @@
-"""publish: decisions to fire and new dataset versions become events, each sent once."""
+"""publish: decisions to fire, new versions and label requests become events, each sent once."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from processor.batches import Batch
 from processor.kafka.producer import Outgoing, Publisher, Receipt
 from processor.stages.base import Context, Stage, Writes, ranges_of
 from processor.stages.schemas import references
-from processor.tables import BATCHES, DATASETS, DECISIONS, RECEIPTS
+from processor.tables import BATCHES, DATASETS, DECISIONS, LABEL_REQUESTS, RECEIPTS
 
-TRIGGER, DATASET = "RetrainingTrigger", "DatasetPublished"
+TRIGGER, DATASET, REQUEST = "RetrainingTrigger", "DatasetPublished", "LabelRequest"
 SOURCE = "/batch-feedback-processor"
+_WHEN = ("decided_at", "created_at", "asked_at")
+_REQUESTED = (
+    *("query_id", "inference_id", "loop", "policy", "score", "inclusion_prob"),
+    *("priority", "expires_at"),
+)
 _NAMESPACE = uuid.UUID("8f3a1c52-7f0e-5d0b-9a55-0c6f6a0d9b1e")
 
 
 def run(context: Context, batch: Batch) -> None:
-    """Sends what has no receipt yet: decisions and versions are in Delta, so nothing is lost.
+    """Sends what has no receipt yet: all of it is in Delta first, so nothing is lost.
 
     A crash between sending and the receipts leaves events without one; their ids are looked for
     on the topic first, so that they are not sent again.
@@ -63,12 +68,24 @@ def _events(context: Context, batch: Batch) -> Iterator[Outgoing]:
         if row["state"] == "FIRED":
             body = _trigger(row, versions)
             yield _outgoing(TRIGGER, outputs.retraining_triggers, row["model_name"], body, row)
+    for row in _unsent_requests(context, batch):
+        body = {"event_id": row["query_id"], **{name: row[name] for name in _REQUESTED}}
+        yield _outgoing(REQUEST, outputs.label_requests, row["inference_id"], body, row)
+
+
+def _unsent_requests(context: Context, batch: Batch) -> list[dict[str, Any]]:
+    """Those of batches since the last that was published wholly: there may be many in all."""
+    sent = context.warehouse.committed(RECEIPTS, STAGE.writer(RECEIPTS))
+    rows = context.warehouse.rows(
+        LABEL_REQUESTS, as_of=batch.id, where=[("batch_id", ">", sent)]
+    ).to_pylist()
+    return sorted(rows, key=lambda row: (row["batch_id"], row["loop"], row["priority"]))
 
 
 def _outgoing(
     record: str, topic: str, key: str, body: dict[str, Any], row: Mapping[str, Any]
 ) -> Outgoing:
-    when = row.get("decided_at") or row["created_at"]
+    when = next(row[name] for name in _WHEN if name in row)
     head = {
         "event_time": when,
         "source": SOURCE,
@@ -122,8 +139,8 @@ def _trigger(row: Mapping[str, Any], versions: Iterable[Mapping[str, Any]]) -> d
 
 STAGE = Stage(
     "publish",
-    "send triggers and dataset announcements, keep receipts",
-    (BATCHES, DECISIONS, DATASETS, RECEIPTS),
+    "send triggers, dataset announcements and label requests, keep receipts",
+    (BATCHES, DECISIONS, DATASETS, LABEL_REQUESTS, RECEIPTS),
     (RECEIPTS,),
     run,
 )

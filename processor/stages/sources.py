@@ -15,7 +15,7 @@ from processor.feedback import attribution
 from processor.feedback.question import Question, question_of
 from processor.loops import LoopConfig
 from processor.stages.base import Context
-from processor.tables import COORDINATES, OUTCOMES, TYPED
+from processor.tables import COORDINATES, LABEL_REQUESTS, OUTCOMES, TYPED
 
 SESSION_AGE = timedelta(days=30)
 """What a session last said longer ago tells nothing of who is in it."""
@@ -45,6 +45,8 @@ def answers(
 ) -> tuple[DataFrame, DataFrame | None]:
     """The answers to one question, each with the inference that it is about and its credit.
 
+    One that names a label request made before the batch has that request's probability.
+
     Then the inferences whose shares may have changed in the batch; None where none is shared.
     """
     events = later(valid(context, question.signal.source, batch), since, "event_time")
@@ -54,7 +56,17 @@ def answers(
     sharing = inferences(context, loop, batch, since and since - reach)
     seen = attribution.keyed(sharing, question)
     shares = attribution.moved(said, seen, batch.id) if question.level.shared else None
-    return attribution.attribute(said, seen, question), shares
+    given = attribution.attribute(said, seen, question)
+    asked = requests(context, batch.id - 1, since and since - reach)
+    return (given if asked is None else attribution.by_request(given, asked)), shares
+
+
+def requests(context: Context, as_of: int, since: datetime | None = None) -> DataFrame | None:
+    """The labels that every loop asked for, as of a batch; None where nothing ever was."""
+    if not context.warehouse.has_rows(LABEL_REQUESTS):
+        return None
+    made = context.warehouse.frame(context.spark, LABEL_REQUESTS, as_of=as_of)
+    return later(made, since, "response_time")
 
 
 def ledger(

@@ -60,7 +60,8 @@ def standings(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurem
 
 
 def _counts(context: Context, loop: LoopConfig, batch: Batch) -> Counter[str]:
-    last, marks, rule = _last(context, loop, batch), watermarks(context), rule_of(loop)
+    last, marks = measured(context, loop, batch, METRIC), watermarks(context)
+    rule = rule_of(loop)
     since = rule.horizon(marks.get(last.batch_id))
     said = inferences(context, loop, batch, since)
     each = first_by(said.select("inference_id", "response_time", *PLACE), "inference_id")
@@ -81,20 +82,20 @@ def _too_old(said: DataFrame, last: Measured, since: datetime) -> DataFrame:
     )
 
 
-def _last(context: Context, loop: LoopConfig, batch: Batch) -> Measured:
-    """Under another configuration, everything is counted again."""
+def measured(context: Context, loop: LoopConfig, batch: Batch, prefix: str) -> Measured:
+    """What earlier measurements with that prefix say; nothing under another configuration."""
     rows = context.warehouse.rows(
         MEASUREMENTS,
         as_of=batch.id - 1,
         columns=["batch_id", "metric", "n"],
         where=[("loop", "=", loop.loop), ("window", "=", WINDOW)],
     ).to_pylist()
-    mine = [row for row in rows if row["metric"].startswith(METRIC)]
+    mine = [row for row in rows if row["metric"].startswith(prefix)]
     number = max((row["batch_id"] for row in mine), default=0)
     hashes = {row["config_hash"] for row in ranges_of(context.warehouse, number)}
     if hashes != {batch.config_hash}:
         return Measured(0, Counter())
     names = {
-        row["metric"].removeprefix(METRIC): row["n"] for row in mine if row["batch_id"] == number
+        row["metric"].removeprefix(prefix): row["n"] for row in mine if row["batch_id"] == number
     }
     return Measured(number, Counter(names))

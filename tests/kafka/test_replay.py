@@ -94,7 +94,7 @@ def moved(lab: Lab) -> Lab:
     return lab.with_settings(registry={"url": None, "directory": str(lab.home / "schemas")})
 
 
-LAST = ("compile", "measure", "evaluate", "decide", "publish", "report")
+LAST = ("compile", "solicit", "measure", "evaluate", "decide", "publish", "report")
 
 
 def recovered(lab: Lab, batch: int) -> set[str]:

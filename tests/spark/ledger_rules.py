@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from processor.feedback.rule import Rule
 
@@ -48,6 +48,7 @@ class Answer:
     value: str | None
     op: str
     supersedes: str | None
+    solicit_prob: float | None
 
 
 class Row(NamedTuple):
@@ -61,6 +62,7 @@ class Row(NamedTuple):
     value: str | None
     reward: float | None
     credit: float
+    solicit_prob: float | None
     answered_at: datetime | None
     origins: tuple[tuple[int, str, int, int], ...]
 
@@ -96,6 +98,7 @@ def history(rng: Random, name: str, at: Iterator[Place]) -> tuple[list[Inference
             rng.choice(("yes", "no", "other")),
             rng.choice(("CREATE", "CREATE", "UPDATE", "RETRACT")),
             rng.choice((None, None, *ids)),
+            rng.choice((None, None, 0.25, 1.0)),
         )
         for _ in range(rng.choice((0, 1, 1, 2, 3, 6)))
     ]
@@ -144,17 +147,19 @@ def counting(answers: Sequence[Answer]) -> Answer:
     return max(stand, key=lambda a: (a.event_time, a.place))
 
 
-def said_by(answers: Sequence[Answer], rule: Rule) -> tuple[str, str | None, datetime]:
-    """State, value and time of what answers come to."""
+Said = tuple[str, str | None, float | None, datetime | None]
+
+
+def said_by(answers: Sequence[Answer], rule: Rule) -> Said:
+    """State, value, probability of having been asked for and time of what answers come to."""
     one = counting(answers)
     if one.op == "RETRACT":
-        return "RETRACTED", None, one.event_time
-    return ("POSITIVE" if one.value == rule.positive else "NEGATIVE"), one.value, one.event_time
+        return "RETRACTED", None, one.solicit_prob, one.event_time
+    state = "POSITIVE" if one.value == rule.positive else "NEGATIVE"
+    return state, one.value, one.solicit_prob, one.event_time
 
 
-def told(
-    inference: Inference, weighed: Sequence[Answer], how: str, what: tuple[Any, Any, Any]
-) -> Row:
+def told(inference: Inference, weighed: Sequence[Answer], how: str, what: Said) -> Row:
     own = inference.place[1:]
     return Row(
         inference.inference_id,
@@ -165,9 +170,14 @@ def told(
         what[1],
         REWARDS.get(what[0]),
         1.0,
-        what[2],
+        *what[2:],
         (own, *(a.place[1:] for a in weighed)),
     )
+
+
+def news_of(row: Row) -> tuple[object, ...]:
+    """What has to differ for a row to be news."""
+    return row.state, row.value, row.solicit_prob
 
 
 def expected(
@@ -186,8 +196,8 @@ def expected(
         weighed = by_timing["ON_TIME"]
         now = told(inference, weighed, "ON_TIME", said_by(weighed, rule))
     elif rule.silence is not None and passed(MARKS[batch], closes(inference, rule)):
-        now = told(inference, [], "DEFAULT", ("NEGATIVE", rule.silence, None))
-    if now and (was is None or (was.state, was.value) != (now.state, now.value)):
+        now = told(inference, [], "DEFAULT", ("NEGATIVE", rule.silence, None, None))
+    if now and (was is None or news_of(was) != news_of(now)):
         yield now
     for amiss in ("LATE", "OUTSIDE"):
         news = [

@@ -166,6 +166,8 @@ def answer(rng: Random, of: str, name: str, ids: Sequence[str]) -> Event:
         "scale_min": 1.0,
         "scale_max": 5.0,
         "supersedes": rng.choice((None, None, *ids)),
+        "query_id": rng.choice((None, None, *(f"{of}-i{n}" for n in range(3)))),
+        "solicit_prob": rng.choice((None, None, 1.0, 0.5)),
     }
 
 
@@ -286,6 +288,8 @@ def test_one_event_at_a_time_comes_to_what_the_batches_do(
     spark: SparkSession, told: Told, name: str
 ) -> None:
     outputs, answers, inferences, feedback = told
+    asked_for = {(one["inference_id"], one["inference_id"]): 0.125 for one in outputs}
+    requests = spark.createDataFrame([(*names, p) for names, p in asked_for.items()], REQUEST)
     if name == "direct":
         answers = [a | {"level": "INFERENCE"} for a in answers]
         feedback = feedback.withColumn("level", F.lit("INFERENCE"))
@@ -296,16 +300,18 @@ def test_one_event_at_a_time_comes_to_what_the_batches_do(
         for row in arrived(answers, batch):
             if row["batch_id"] == batch:  # one event at a time, in order of arrival
                 heard += read(row, asked, MARKS[batch - 1])
-        news = additions(spark, inferences, feedback, ledger, asked, batch).toArrow().to_pylist()
+        sent = (inferences, feedback, ledger)
+        news = additions(spark, *sent, asked, batch, requests).toArrow().to_pylist()
         rows += [{"batch_id": batch, **row} for row in news]
         ledger = spark.createDataFrame(
             [tuple(row[column] for column in KNOWN.names) for row in rows], KNOWN
         )
         seen = [one for row in arrived(outputs, batch) if (one := served(row, asked)) is not None]
-        wanted = known(seen, heard, asked, MARKS[batch])
+        wanted = known(seen, heard, asked, MARKS[batch], asked_for)
         assert standing(rows) == {one: said_of(vars(each)) for one, each in wanted.items()}
     assert {row["timing"] for row in rows} >= {"ON_TIME", "LATE"}
     assert name == "direct" or any(row["credit"] == 0 for row in rows)
+    assert {row["solicit_prob"] for row in rows} == {None, 1.0, 0.5, 0.125}
 
 
 KNOWN = struct(
@@ -316,9 +322,11 @@ KNOWN = struct(
     value=T.StringType(),
     reward=T.DoubleType(),
     credit=T.DoubleType(),
+    solicit_prob=T.DoubleType(),
 )
+REQUEST = "query_id string, inference_id string, inclusion_prob double"
 MARK = struct(batch_id=T.LongType(), before=T.TimestampType())
-COMPARED = (*SERVED, "state", "timing", "value", "reward", "answered_at")
+COMPARED = (*SERVED, "state", "timing", "value", "reward", "solicit_prob", "answered_at")
 
 
 def additions(
@@ -328,15 +336,17 @@ def additions(
     ledger: DataFrame,
     asked: Question,
     batch: int,
+    requests: DataFrame | None = None,
 ) -> DataFrame:
     """What a batch adds, as the stage asks for it."""
     by_now = F.col("batch_id") <= batch
     seen = attribution.seen(inferences.where(by_now), asked.model)
     said, reached = attribution.read(feedback.where(by_now), asked), attribution.keyed(seen, asked)
+    given = attribution.attribute(said, reached, asked)
     moved = attribution.moved(said, reached, batch) if asked.level.shared else None
     return changes(
         seen.select("inference_id", *SERVED, "response_time", *PLACE),
-        attribution.attribute(said, reached, asked),
+        given if requests is None else attribution.by_request(given, requests),
         ledger,
         spark.createDataFrame([(n, MARKS[n - 1]) for n in range(1, batch + 1)], MARK),
         Now(batch, MARKS[batch], MARKS[batch - 1]),

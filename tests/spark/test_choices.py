@@ -40,6 +40,7 @@ LOOP = {
         {"name": "leaky", "leakage": {"limits": {"exact": 0, "subject": 0}}},
     ],
 }
+PAIRS = list(zip(SAID, KNOWN, strict=True))
 SIZES = (250, 300)
 """Inferences of each batch; half of them are kept for `d`: too few, then enough."""
 
@@ -93,10 +94,9 @@ def planned(config: Config, number: int) -> Row:
 
 def able(first: int, end: int) -> set[str]:
     """Inferences of batches that can be chosen."""
-    pairs = list(zip(SAID, KNOWN, strict=True))[first:end]
     return {
         said["inference_id"]
-        for said, known in pairs
+        for said, known in PAIRS[first:end]
         if said["training_allowed"] and known["state"] != "RETRACTED"
     }
 
@@ -116,6 +116,11 @@ def test_a_version_of_too_few_effective_rows_waits_and_nothing_is_lost(
     expected = effective_size([row["weight"] for row in rows])
     assert quality["effective_rows.all"] == pytest.approx(expected, rel=1e-9)
     assert expected >= 150
+    by_name = {said["inference_id"]: {**said, **known} for said, known in PAIRS}
+    for row in rows:
+        mine = by_name[row["inference_id"]]
+        came = mine["log_keep_prob"] * (mine["solicit_prob"] or 1.0) * row["inclusion_prob"]
+        assert row["weight"] == pytest.approx(mine["credit"] / came, rel=1e-12)
     taken_back = sum(known["state"] == "RETRACTED" for known in KNOWN[:550]) + 1
     assert dropped["retracted"] == taken_back
     assert len(kept) + sum(dropped.values()) == 550

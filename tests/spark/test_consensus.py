@@ -156,6 +156,7 @@ def answer(rng: Random, of: str, name: str, ids: Sequence[str]) -> Event:
         "rater_id": rng.choice(RATERS),
         "rater_kind": rng.choice(("EXPERT", "CROWD")),
         "rater_confidence": rng.choice((None, None, None, None, 1.0, 0.1, 0.0)),
+        "solicit_prob": 0.5 if name.endswith(("1", "3")) else None,
     }
 
 

@@ -15,7 +15,8 @@ import pytest
 from pyspark.sql import SparkSession
 from sklearn import metrics
 
-from processor.measure.counts import Window, bins, categories, quality
+from processor.measure.counts import PROBABILITY_FLOOR, Window, bins, categories, quality
+from processor.measure.weighted import WeightedCounts
 
 Row = dict[str, Any]
 
@@ -39,6 +40,7 @@ SCHEMA = pa.schema(
         "pred_label": pa.string(),
         "class_probs": pa.map_(pa.string(), pa.float64()),
         "slices": pa.map_(pa.string(), pa.string()),
+        "weight": pa.float64(),
         "features_num": pa.map_(pa.string(), pa.float64()),
         "features_str": pa.map_(pa.string(), pa.string()),
     }
@@ -58,6 +60,7 @@ def one(rng: Random) -> Row:
         "slices": rng.choice(
             (None, [], [("sex", "f")], [("sex", "m"), ("race", "Grün"), ("other", "o")])
         ),
+        "weight": 1.0,
         "features_num": [
             (name, rng.choice((-1.0, 0.0, 2.5, math.inf, -math.inf, math.nan, rng.gauss(0, 2))))
             for name in rng.sample(("x", "y", "z"), rng.randrange(4))
@@ -112,8 +115,45 @@ def test_quality_counts_are_what_scikit_learn_counts(spark: SparkSession, rows: 
             (row["label"], dict(row["class_probs"])["yes"]) for row in mine if row["class_probs"]
         ]
         assert counted["log_loss_n"] == len(judged)
+        assert counted["weighted"] is None
         mean = metrics.log_loss(*zip(*judged, strict=True), labels=["no", "yes"])
         assert counted["log_loss_sum"] / len(judged) == pytest.approx(mean, rel=1e-12)
+
+
+def test_weights_are_summed_by_cell_where_any_is_not_one(
+    spark: SparkSession, rows: list[Row]
+) -> None:
+    rng = Random(6)
+    heavy = {"1": (1.0, 2.0, 8.0), "2": (1.0,)}
+    weighed = [{**row, "weight": rng.choice(heavy[row["model_version"]])} for row in rows]
+    frame = spark.createDataFrame(pa.Table.from_pylist(weighed, SCHEMA))
+    found = quality(frame, WINDOWS, SLICES, "yes").toArrow().to_pylist()
+    for counted in found:
+        group = (counted["model_version"], counted["window"], counted["slice"])
+        if counted["model_version"] == "2":
+            assert counted["weighted"] is None, "each row stands for itself"
+            continue
+        mine = chosen(weighed, *group)
+        assert counted["weighted"] == pytest.approx(summed(mine), rel=1e-12)
+    assert len(found) == 16
+
+
+def summed(mine: list[Row]) -> dict[str, float]:
+    """Every sum of `WeightedCounts`, row by row."""
+    sums: dict[str, float] = dict.fromkeys(WeightedCounts._fields, 0.0)
+    for row in mine:
+        said, hit, w = row["pred_label"] == "yes", row["label"] == "yes", row["weight"]
+        cell = ("t" if said is hit else "f") + ("p" if said else "n")
+        sums[f"w_{cell}"] += w
+        sums[f"ww_{cell}"] += w * w
+        if row["class_probs"]:
+            given = dict(row["class_probs"])[row["label"]]
+            loss = -math.log(min(max(given, PROBABILITY_FLOOR), 1 - PROBABILITY_FLOOR))
+            for name, value in (("w_said", w), ("ww_said", w * w), ("w_loss", w * loss)):
+                sums[name] += value
+            sums["ww_loss"] += w * w * loss
+            sums["ww_loss_sq"] += w * w * loss * loss
+    return sums
 
 
 def test_profiles_count_what_plain_python_counts(spark: SparkSession, rows: list[Row]) -> None:

@@ -44,9 +44,10 @@ INFERENCE = {"inference_id": TEXT, "response_time": MICROS, "model_version": TEX
 INFERENCE |= {"model_name": TEXT, "deployment_id": TEXT, "variant": TEXT}
 ANSWER = {"inference_id": TEXT, "event_id": TEXT, "event_time": MICROS}
 ANSWER |= {"value": TEXT, "reward": pa.float64(), "op": TEXT, "supersedes": TEXT}
-ANSWER |= {"credit": pa.float64()}
+ANSWER |= {"credit": pa.float64(), "solicit_prob": pa.float64()}
 LEDGER = {"inference_id": TEXT, "batch_id": pa.int64(), "timing": TEXT, "state": TEXT}
-LEDGER |= {"value": TEXT, "reward": pa.float64(), "credit": pa.float64()}
+LEDGER |= {"value": TEXT, "reward": pa.float64()}
+LEDGER |= {"credit": pa.float64(), "solicit_prob": pa.float64()}
 
 
 def frame(
@@ -66,7 +67,10 @@ def frame_of_inferences(spark: SparkSession, rows: Iterable[Inference]) -> DataF
 
 def frame_of_answers(spark: SparkSession, rows: Iterable[Answer]) -> DataFrame:
     values = [
-        (*a.place, a.inference_id, a.event_id, a.event_time, a.value, None, a.op, a.supersedes, 1.0)
+        (
+            *(*a.place, a.inference_id, a.event_id, a.event_time),
+            *(a.value, None, a.op, a.supersedes, 1.0, a.solicit_prob),
+        )
         for a in rows
     ]
     return frame(spark, {**PLACE, **ANSWER}, values)
@@ -74,7 +78,7 @@ def frame_of_answers(spark: SparkSession, rows: Iterable[Answer]) -> DataFrame:
 
 def frame_of_ledger(spark: SparkSession, ledger: Iterable[Known]) -> DataFrame:
     values = [
-        (r.inference_id, batch, r.timing, r.state, r.value, r.reward, r.credit)
+        (r.inference_id, batch, r.timing, r.state, r.value, r.reward, r.credit, r.solicit_prob)
         for batch, r in ledger
     ]
     return frame(spark, LEDGER, values)
@@ -170,7 +174,7 @@ def assert_all_was_seen(ledger: Sequence[Known], rule: Rule) -> None:
 
 def test_the_last_known_of_an_inference_is_of_its_last_batch(spark: SparkSession) -> None:
     def row(timing: str, value: str | None, state: str) -> Row:
-        return Row("i", "v1", T0, state, timing, value, None, 1.0, None, ())
+        return Row("i", "v1", T0, state, timing, value, None, 1.0, None, None, ())
 
     ledger = [
         (9, row("LATE", "yes", "POSITIVE")),

@@ -15,6 +15,16 @@ READ = "read"
 """The column, a struct, that holds what policies read of an inference."""
 
 
+def never(_params: object) -> bool:
+    """What a policy says that decides without the answer."""
+    return False
+
+
+def unscored(_params: object) -> Column:
+    """What a policy says of a row that it has no score for."""
+    return F.lit(None).cast("double")
+
+
 def nothing(_params: object) -> dict[str, Column]:
     """What a policy reads that decides without looking at the inference."""
     return {}
@@ -28,7 +38,9 @@ class Policy:
     the same in every policy. `cell(params)` is a text, never null, with few values: from what was
     read (see `read`), label, reward and watermark of the row alone. `allot(cells, params)` takes
     how many rows each cell has, all above 0 and not always whole, and gives the probability in
-    (0, 1] of each. So nothing depends on the order of rows or on their partitioning.
+    (0, 1] of each. `score(params)` is what it goes by, of those that go by a number, and
+    `of_answers(params)` whether it looks at label or reward. So nothing depends on the order of
+    rows or on their partitioning.
     """
 
     name: str
@@ -36,6 +48,8 @@ class Policy:
     cell: Callable[[Any], Column]
     allot: Callable[[Mapping[str, float], Any], dict[str, float]]
     reads: Callable[[Any], dict[str, Column]] = nothing
+    score: Callable[[Any], Column] = unscored
+    of_answers: Callable[[Any], bool] = never
 
 
 def read(name: str) -> Column:

@@ -124,4 +124,9 @@ def spread(group: Group) -> float:
     return sqrt(sum(size * (value - mean) ** 2 for value, size in known.items()) / (n - 1))
 
 
-ENTRY = Policy("stratified", Params, cell, allot, reads)
+def of_answers(params: Params) -> bool:
+    """Whether strata are made of labels, or their spread is that of answers."""
+    return LABEL in params.by or params.allocation == "neyman"
+
+
+ENTRY = Policy("stratified", Params, cell, allot, reads, of_answers=of_answers)

@@ -74,4 +74,9 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
     return in_proportion(cells, params.rows)
 
 
-ENTRY = Policy("uncertainty", Params, cell, allot, reads)
+def score(params: Params) -> Column:
+    """How unsure the model was."""
+    return read(params.measure).cast("double")
+
+
+ENTRY = Policy("uncertainty", Params, cell, allot, reads, score)
