@@ -65,7 +65,7 @@ class Chain:
         """What the first policy that goes by a number goes by; null where none does."""
         return F.coalesce(*(link.policy.score(link.params) for link in self.links))
 
-    def allot(self, counts: Mapping[Cells, int]) -> dict[Cells, float]:
+    def allot(self, counts: Mapping[Cells, float]) -> dict[Cells, float]:
         """The probability of the rows of each combination of cells.
 
         A policy's budget is held against the rows that those before it are expected to leave.

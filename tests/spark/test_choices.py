@@ -34,7 +34,7 @@ LOOP = {
     "model": "m",
     "outcome": {"metric": "x", "from": "ground_truth", "window": "1d"},
     "datasets": [
-        {"name": "d", "sampling": {"policy": "uniform", "rate": 0.5, "min_effective": 150}},
+        {"name": "d", "sampling": {"policy": "uniform", "rate": 0.5, "min_effective": 90}},
         {"name": "e", "sampling": {"policy": "all"}},
         {"name": "f", "mode": "full"},
         {"name": "leaky", "leakage": {"limits": {"exact": 0, "subject": 0}}},
@@ -115,7 +115,7 @@ def test_a_version_of_too_few_effective_rows_waits_and_nothing_is_lost(
     quality, dropped = dict(version["quality"]), dict(version["dropped"])
     expected = effective_size([row["weight"] for row in rows])
     assert quality["effective_rows.all"] == pytest.approx(expected, rel=1e-9)
-    assert expected >= 150
+    assert expected >= 90
     by_name = {said["inference_id"]: {**said, **known} for said, known in PAIRS}
     for row in rows:
         mine = by_name[row["inference_id"]]
@@ -134,8 +134,8 @@ def test_a_version_that_was_not_made_says_why(warehouse: Warehouse) -> None:
     verdicts = {row["batch_id"]: row["verdict"] for row in told}
     assert verdicts == {1: INSUFFICIENT, 2: None}
     first = next(row for row in told if row["batch_id"] == 1)
-    assert 0 < first["value"] < 150
-    assert f"of {first['n']}, fewer than min_effective 150" in first["reason"]
+    assert 0 < first["value"] < 90
+    assert f"of {first['n']}, fewer than min_effective 90" in first["reason"]
 
 
 def test_where_no_floor_is_set_each_batch_has_its_version_and_together_they_are_all(

@@ -95,7 +95,7 @@ def chosen(rows: list[Row], version: str, window: str, name: str) -> list[Row]:
 
 def test_quality_counts_are_what_scikit_learn_counts(spark: SparkSession, rows: list[Row]) -> None:
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, SCHEMA))
-    found = quality(frame, WINDOWS, SLICES, "yes").toArrow().to_pylist()
+    found = [r.asDict(True) for r in quality(frame, WINDOWS, SLICES, "yes").collect()]
     groups = {(row["model_version"], row["window"], row["slice"]): row for row in found}
     assert groups.keys() == {
         (version, window, name)
@@ -127,7 +127,7 @@ def test_weights_are_summed_by_cell_where_any_is_not_one(
     heavy = {"1": (1.0, 2.0, 8.0), "2": (1.0,)}
     weighed = [{**row, "weight": rng.choice(heavy[row["model_version"]])} for row in rows]
     frame = spark.createDataFrame(pa.Table.from_pylist(weighed, SCHEMA))
-    found = quality(frame, WINDOWS, SLICES, "yes").toArrow().to_pylist()
+    found = [r.asDict(True) for r in quality(frame, WINDOWS, SLICES, "yes").collect()]
     for counted in found:
         group = (counted["model_version"], counted["window"], counted["slice"])
         if counted["model_version"] == "2":

@@ -16,13 +16,16 @@ from scipy.optimize import brentq
 
 from processor.batches import Batch
 from processor.datasets.draws import draw_one
-from processor.datasets.requests import NAMESPACE
+from processor.datasets.requests import NAMESPACE, asking
 from processor.loops import LoopConfig
 from processor.measurements import Measurement
 from processor.stages import compile as compile_
 from processor.stages import measure, solicit
 from processor.stages.base import Context
-from processor.tables import LABEL_REQUESTS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED
+from processor.stages.pipeline import PLAN
+from processor.stages.recipes import POLICIES
+from processor.stages.tune import tune
+from processor.tables import BATCHES, LABEL_REQUESTS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
 from processor.weighting import hajek
 from tests.spark.planted import T0, Row, configured, typed
@@ -65,7 +68,8 @@ def inference(number: int, batch: int, rng: Random) -> Row:
 def told(row: Row, name: str, **more: Any) -> Row:  # noqa: ANN401  # any field
     """What somebody says of an inference: that it was right, or not."""
     sure = max((p for _, p in row["class_probs"]), default=0.5)
-    label = row["pred_label"] if Random(row["inference_id"]).random() < sure else "neither"
+    right = Random(row["inference_id"]).random() < sure
+    label = "true" if (row["pred_label"] == "true") is right else "false"
     return {
         "event_id": name,
         "event_time": row["event_time"] + timedelta(minutes=1),
@@ -89,10 +93,12 @@ class World:
             2: [inference(n, 2, rng) for n in range(SIZES[1], sum(SIZES.values()))],
         }
         self.said[2] += [{**row, "event_time": MARKS[2]} for row in self.said[1][::10]]
+        self.first = {row["inference_id"]: row for n in (2, 1) for row in self.said[n]}
         self.place = Warehouse(str(home))
         self.context = Context(configured(home, LOOPS), self.place, "run", lambda: spark, _quiet)
         self.known = self.said[1][6::15]
         for batch in (1, 2):
+            self.plan(batch)
             self.put("inferences", batch, self.said[batch])
             if batch == 1:
                 self.know([row["inference_id"] for row in self.known])
@@ -101,6 +107,8 @@ class World:
         solicit.run(self.context, self.batch(2))  # again: nothing is asked twice
         self.requests: list[Row] = self.place.rows(LABEL_REQUESTS).to_pylist()
         self.answers = list(self.answered())
+        self.plan(3)
+        self.plan(4)  # begun, so that the third is the last that is finished
         self.put("feedback", 3, self.answers)
         compile_.run(self.context, self.batch(3))
         solicit.run(self.context, self.batch(3))
@@ -111,7 +119,13 @@ class World:
         self.measured = [Measurement(**{n: row[n] for n in names}) for row in found]
 
     def batch(self, number: int) -> Batch:
-        return Batch(number, (), T0, "run", "hash", "code")
+        return Batch(number, (), T0, "run", self.context.config.hash, "code")
+
+    def plan(self, number: int) -> None:
+        blank, made = dict.fromkeys(BATCHES.schema.names), self.batch(number)
+        told = {n: getattr(made, n) for n in ("planned_at", "run_id", "config_hash")}
+        row = {**blank, **told, "batch_id": number, "topic": "t", "partition": 0}
+        self.place.append_once(BATCHES, [{**row, "code_version": "code"}], PLAN, number)
 
     def put(self, table: str, batch: int, rows: list[Row]) -> None:
         filled = [typed(TYPED[table], row, batch, at) for at, row in enumerate(rows)]
@@ -122,23 +136,23 @@ class World:
     def know(self, names: list[str]) -> None:
         blank = dict.fromkeys(OUTCOMES.schema.names)
         fixed = {"batch_id": 1, "loop": "asks", "metric": "right", "timing": "ON_TIME"}
-        rows = [{**blank, **fixed, "inference_id": n, "state": "POSITIVE"} for n in names]
+        said = {"state": "POSITIVE", "value": "true", "reward": 1.0, "credit": 1.0}
+        rows = [{**blank, **fixed, **said, "inference_id": n} for n in names]
         self.place.append_once(OUTCOMES, rows, "test", 1)
 
     def answered(self) -> Any:  # noqa: ANN401  # an iterator
         """Every request but each ninth; some of what was not asked; and two who are mistaken."""
-        by_name = {row["inference_id"]: row for rows in self.said.values() for row in rows[::-1]}
         asked = {row["inference_id"]: row for row in self.requests}
         for number, (name, request) in enumerate(sorted(asked.items())):
             if number % 9:
                 more = {"query_id": request["query_id"], "solicit_prob": 0.9}
-                yield told(by_name[name], f"asked-{number}", **more)
-        free = [name for name in by_name if name not in asked][:8]
-        yield told(by_name[free[0]], "free-0")
-        yield told(by_name[free[1]], "free-1", solicit_prob=0.25)
+                yield told(self.first[name], f"asked-{number}", **more)
+        free = [name for name in self.first if name not in asked][:8]
+        yield told(self.first[free[0]], "free-0")
+        yield told(self.first[free[1]], "free-1", solicit_prob=0.25)
         other = self.requests[0]["query_id"]
-        yield told(by_name[free[2]], "free-2", query_id=other, solicit_prob=0.5)
-        yield told(by_name[free[3]], "free-3", query_id="of somebody else")
+        yield told(self.first[free[2]], "free-2", query_id=other, solicit_prob=0.5)
+        yield told(self.first[free[3]], "free-3", query_id="of somebody else")
 
     def candidates(self, batch: int) -> list[Row]:
         """Who can be asked about, by the rules in plain words."""
@@ -182,7 +196,7 @@ def test_whoever_can_be_asked_about_is_by_a_draw_with_the_probability_that_is_st
 ) -> None:
     able = world.candidates(batch)
     made = {row["inference_id"]: row for row in world.requests if row["batch_id"] == batch}
-    assert len(able) > 2 * len(made) > BUDGET
+    assert len(able) > len(made) > BUDGET / 2
     assert made.keys() <= {row["inference_id"] for row in able}
     near = STEP**2
     for row, chance in zip(able, chances(able), strict=True):
@@ -201,12 +215,11 @@ def test_whoever_can_be_asked_about_is_by_a_draw_with_the_probability_that_is_st
 
 
 def test_a_request_says_what_it_is(world: World) -> None:
-    responded = {row["inference_id"]: row["event_time"] for row in world.said[2] + world.said[1]}
     for row in world.requests:
         assert (row["loop"], row["policy"]) == ("asks", "uncertainty")
         name = f"asks|{row['inference_id']}"
         assert row["query_id"] == str(uuid.uuid5(NAMESPACE, name))
-        assert row["response_time"] == responded[row["inference_id"]]
+        assert row["response_time"] == world.first[row["inference_id"]]["event_time"]
         assert row["asked_at"] == MARKS[row["batch_id"]]
         ends = row["response_time"] + WINDOW
         assert row["expires_at"] == min(ends, row["asked_at"] + EXPIRES) > row["asked_at"]
@@ -254,9 +267,8 @@ def test_what_became_of_requests_is_measured(world: World) -> None:
 
 
 def test_quality_is_that_of_everybody_who_could_be_asked(world: World) -> None:
-    by_name = {row["inference_id"]: row for rows in world.said.values() for row in rows[::-1]}
     rows = [row for row in world.outcomes if row["loop"] == "asks"]
-    right = [row["value"] == by_name[row["inference_id"]]["pred_label"] for row in rows]
+    right = [row["value"] == world.first[row["inference_id"]]["pred_label"] for row in rows]
     wanted = hajek(right, [1 / (row["solicit_prob"] or 1.0) for row in rows])
     (found,) = (
         each
@@ -268,3 +280,102 @@ def test_quality_is_that_of_everybody_who_could_be_asked(world: World) -> None:
     assert found.effective_n is not None
     assert found.n == len(rows) > found.effective_n > 30
     assert found.value != pytest.approx(sum(right) / len(right), abs=0.01)
+
+
+# --- tuning ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tuned(world: World) -> Row:
+    """What 40 labels a batch are best spent on, as of the third batch."""
+    return tune(world.context.config, lambda: world.context.spark, _quiet, "asks", 40)
+
+
+class Truth:
+    """The outcomes as of the third batch: right or not, how unsure, and how many each is."""
+
+    def __init__(self, world: World) -> None:
+        rows = world.outcomes + world.place.rows(OUTCOMES, as_of=1).to_pylist()
+        mine = [row for row in rows if row["loop"] == "asks"]
+        said = [world.first[row["inference_id"]] for row in mine]
+        right = [a["value"] == b["pred_label"] for a, b in zip(mine, said, strict=True)]
+        self.y = np.array(right, dtype=float)
+        self.w = np.array([1 / (row["solicit_prob"] or 1.0) for row in mine])
+        self.unsure = np.array([max(margin(row), 0.05) for row in said])
+        self.inferences = self.w.sum() / 2  # of two batches
+        self.mean = (self.w * self.y).sum() / self.w.sum()
+
+    def variance(self, score: npt.NDArray[np.float64], budget: float) -> float:
+        """As of Hájek's mean, if as many are drawn in proportion to a score."""
+        scale = self.inferences / self.w.sum()
+        factor = brentq(
+            lambda f: (np.minimum(1, f * score) * self.w).sum() * scale - budget, 0, 1e6
+        )
+        chance = np.minimum(1, factor * score)
+        squares = (self.w * (1 - chance) / chance * (self.y - self.mean) ** 2).sum()
+        return float(squares * scale / self.inferences**2)
+
+
+def policy(tuned: Row, **wanted: Any) -> Row:  # noqa: ANN401  # any parameter
+    """The first that says so, of the policies that were tried."""
+    return next(
+        each
+        for each in tuned["policies"]
+        if all(each["policy"].get(name) == value for name, value in wanted.items())
+    )
+
+
+def test_what_a_policy_would_come_to_is_evaluated_on_what_others_collected(
+    world: World, tuned: Row
+) -> None:
+    truth = Truth(world)
+    assert (tuned["as_of"], tuned["verdict"], tuned["estimates"]) == (3, None, "accuracy")
+    assert tuned["outcomes"] == truth.y.size
+    assert tuned["mean"] == pytest.approx(truth.mean, rel=1e-12)
+    assert tuned["inferences"] == pytest.approx(truth.inferences, rel=1e-12)
+    even = policy(tuned, policy="uniform")
+    assert even["variance"] == pytest.approx(truth.variance(np.ones_like(truth.y), 40), rel=1e-9)
+    assert even["worth"] == pytest.approx(even["labels"]) == pytest.approx(40)
+    unsure = policy(tuned, policy="uncertainty", measure="margin", floor=0.05)
+    assert unsure["variance"] == pytest.approx(truth.variance(truth.unsure, 40), rel=0.03)
+    variances = [each["variance"] for each in tuned["policies"]]
+    assert variances == sorted(variances)
+    assert tuned["recommended"]["variance"] == variances[0] < even["variance"]
+    tried = {each["policy"]["policy"] for each in tuned["policies"]}
+    assert tried == {"uniform", "stratified", "uncertainty"}, "propensities were not logged"
+    by = {tuple(each["policy"].get("by", ())) for each in tuned["policies"]}
+    assert by == {(), ("pred_label",)}, "all else is the same for all"
+
+
+def test_what_is_recommended_can_be_written_into_the_loop_file(tuned: Row) -> None:
+    for each in tuned["policies"]:
+        told = {"model": "bot", "loop": "l", "outcome": OUTCOME, "label_requests": each["policy"]}
+        assert asking(LoopConfig.model_validate(told), POLICIES) is not None
+
+
+def test_what_was_asked_is_held_against_what_was_expected(world: World, tuned: Row) -> None:
+    answered = {a["inference_id"] for a in world.answers}
+    labels = {row["inference_id"]: row["value"] for row in world.outcomes if row["loop"] == "asks"}
+    assert [row["batch"] for row in tuned["past"]] == [1, 2]
+    for row in tuned["past"]:
+        mine = [each for each in world.requests if each["batch_id"] == row["batch"]]
+        came = [each for each in mine if each["inference_id"] in answered]
+        assert (row["asked"], row["answered"]) == (len(mine), len(came))
+        chance = np.array([each["inclusion_prob"] for each in came]) * len(came) / len(mine)
+        names = [each["inference_id"] for each in came]
+        y = np.array([float(labels[n] == world.first[n]["pred_label"]) for n in names])
+        mean = (y / chance).sum() / (1 / chance).sum()
+        squares = ((1 - chance) / chance**2 * (y - mean) ** 2).sum()
+        width = 1.959964 * np.sqrt(squares) / (1 / chance).sum()
+        assert row["mean"] == pytest.approx(mean, rel=1e-12)
+        assert row["realised_half_width"] == pytest.approx(width, rel=1e-6)
+        assert 0.3 * width < row["expected_half_width"] < 3 * width
+
+
+def test_too_few_outcomes_recommend_nothing(world: World) -> None:
+    few = world.context.config.loop["asks_not"].model_copy(update={"min_slice_rows": 10_000})
+    loops = {**world.context.config.loop, "asks_not": few}
+    config = world.context.config.model_copy(update={"loop": loops})
+    found = tune(config, lambda: world.context.spark, _quiet, "asks_not", 40)
+    assert (found["verdict"], found["recommended"], found["past"]) == ("INSUFFICIENT", None, [])
+    assert "fewer than 10000" in found["reason"]

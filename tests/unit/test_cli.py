@@ -36,7 +36,7 @@ COMMANDS = {
         "run",
         "schema",
     ),
-    *("status", "verify"),
+    *("status", "tune", "verify"),
 }
 LOOP = """
 loop: employment
@@ -152,6 +152,9 @@ def test_the_version(bfp: Bfp) -> None:
         (["dataset", "diff", "d/v000001", "d/v000002"], "`bfp run` makes the first"),
         (["dataset", "rebuild", "d/v000001"], "`bfp run` makes the first"),
         (["explain", "row", "d/v000001", "i"], "`bfp run` makes the first"),
+        (["tune", "employmnt", "--budget", "9"], "did you mean 'employment'?"),
+        (["tune", "employment", "--budget", "0"], "--budget"),
+        (["tune", "employment", "--budget", "9"], "`bfp run` makes the first"),
         (["explain", "event", "bfp.inferences-7"], "write TOPIC/PARTITION/OFFSET"),
         (["explain", "event", "bfp.infrences/0/7"], "did you mean 'bfp.inferences'?"),
         (["explain", "event", "bfp.inferences/0/7"], "`bfp run` reads the first"),
@@ -301,6 +304,7 @@ def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
         "last_batch": None,
         "pending_stages": [],
         "batches": [],
+        "label_requests": {},
         "retention": None,
         "warnings": [],
         "quarantine": {"defective": 0, "replayed": 0, "recovered": 0, "codes": []},

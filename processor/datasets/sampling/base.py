@@ -25,6 +25,16 @@ def unscored(_params: object) -> Column:
     return F.lit(None).cast("double")
 
 
+def nobody(_rows: int) -> list[dict[str, Any]]:
+    """What a policy proposes that is not a choice of its own."""
+    return []
+
+
+def unlearned(params: Any, _spreads: Mapping[str, float]) -> Any:  # noqa: ANN401  # any parameters
+    """The parameters of a policy that learns nothing from answers."""
+    return params
+
+
 def nothing(_params: object) -> dict[str, Column]:
     """What a policy reads that decides without looking at the inference."""
     return {}
@@ -40,7 +50,9 @@ class Policy:
     how many rows each cell has, all above 0 and not always whole, and gives the probability in
     (0, 1] of each. `score(params)` is what it goes by, of those that go by a number, and
     `of_answers(params)` whether it looks at label or reward. So nothing depends on the order of
-    rows or on their partitioning.
+    rows or on their partitioning. `proposals(rows)` are parameters worth trying for a budget, and
+    `learned(params, spreads)` those with what past answers say of each cell: the root of the mean
+    square distance from the mean of all.
     """
 
     name: str
@@ -50,6 +62,8 @@ class Policy:
     reads: Callable[[Any], dict[str, Column]] = nothing
     score: Callable[[Any], Column] = unscored
     of_answers: Callable[[Any], bool] = never
+    proposals: Callable[[int], list[dict[str, Any]]] = nobody
+    learned: Callable[[Any, Mapping[str, float]], Any] = unlearned
 
 
 def read(name: str) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field
 from pyspark.sql import Column
@@ -40,4 +41,9 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
     return in_proportion(cells, params.rows)
 
 
-ENTRY = Policy("importance", Params, cell, allot, reads)
+def proposals(rows: int) -> list[dict[str, Any]]:
+    """What was rarely shown, or what often was."""
+    return [{"power": power, "rows": rows} for power in (-1.0, 1.0)]
+
+
+ENTRY = Policy("importance", Params, cell, allot, reads, proposals=proposals)

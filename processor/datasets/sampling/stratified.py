@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import sqrt
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -16,7 +16,8 @@ from processor.datasets.sampling.base import Policy, read
 from processor.plugins import nearest
 from processor.sections import Section
 
-LABEL, FEATURE = "label", "str."
+LABEL, FEATURE, NEYMAN = "label", "str.", "neyman"
+DIGITS = 4  # of spreads that were learned
 COLUMNS = (
     *("tenant", "model_version", "deployment_id", "experiment_id", "variant", "role"),
     "pred_label",
@@ -31,6 +32,9 @@ class Params(Section):
     """`rows` are expected to be kept, `minimum` of each stratum that has as many.
 
     `of` is what neyman makes most exact: the mean reward, or the share of right predictions.
+    `spreads` says for neyman how much that varies within each stratum, where there are no answers
+    yet to see it from; strata are named by their values, as `true|north`. One that is not named is
+    taken for the one that varies most.
     """
 
     by: tuple[str, ...] = Field(min_length=1)
@@ -38,6 +42,13 @@ class Params(Section):
     allocation: Literal["proportional", "equal", "neyman"] = "proportional"
     minimum: int = Field(default=1, gt=0)
     of: Literal["reward", "correct"] = "reward"
+    spreads: dict[str, NonNegativeFloat] | None = None
+
+    @model_validator(mode="after")
+    def _spreads_are_for_neyman(self) -> Self:
+        if self.spreads is not None and self.allocation != NEYMAN:
+            raise ValueError("spreads need `allocation: neyman`")
+        return self
 
     @field_validator("by")
     @classmethod
@@ -51,9 +62,13 @@ class Params(Section):
 def reads(params: Params) -> dict[str, Column]:
     """The columns that the strata are made of, and the prediction where it is compared."""
     named = {name for name in params.by if name != LABEL}
-    if params.allocation == "neyman" and params.of == "correct":
+    if _sees_answers(params) and params.of == "correct":
         named.add("pred_label")
     return {name: _column(name) for name in sorted(named)}
+
+
+def _sees_answers(params: Params) -> bool:
+    return params.allocation == NEYMAN and params.spreads is None
 
 
 def _column(name: str) -> Column:
@@ -63,10 +78,13 @@ def _column(name: str) -> Column:
 
 
 def cell(params: Params) -> Column:
-    """The stratum, and for neyman the value to be estimated, to three digits, as JSON."""
+    """The stratum, and where neyman has to see it, the value to be estimated, as JSON.
+
+    The value has three digits.
+    """
     by = [(F.col(LABEL) if name == LABEL else read(name)).alias(name) for name in params.by]
     named = [F.struct(*by).alias("by")]
-    if params.allocation == "neyman":
+    if _sees_answers(params):
         named.append(_value(params).alias("of"))
     return F.to_json(F.struct(*named))
 
@@ -90,7 +108,8 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
         strata.setdefault(stratum, {})[value] = size
     sizes = [sum(group.values()) for group in strata.values()]
     least = [min(params.minimum, size) for size in sizes]
-    shares = SHARES[params.allocation](sizes, [spread(group) for group in strata.values()])
+    spreads = _told(strata, params) or [spread(group) for group in strata.values()]
+    shares = SHARES[params.allocation](sizes, spreads)
     claimed = fill(shares, least, sizes, params.rows)
     # What no share claims, because those that have one are kept whole, goes by size.
     given = fill(sizes, claimed, sizes, params.rows)
@@ -104,9 +123,23 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
 SHARES: Mapping[str, Callable[[list[float], list[float]], Any]] = {
     "proportional": lambda sizes, _: sizes,
     "equal": lambda sizes, _: [1.0] * len(sizes),
-    "neyman": neyman,
+    NEYMAN: neyman,
 }
 """What each stratum claims of the budget, from its size and the spread within it."""
+
+
+def _told(strata: Iterable[str], params: Params) -> list[float]:
+    """What the parameters say of the spread within each stratum; nothing where they say nothing."""
+    if params.spreads is None:
+        return []
+    most = max(params.spreads.values(), default=1.0)
+    return [params.spreads.get(title(stratum, params), most) for stratum in strata]
+
+
+def title(stratum: str, params: Params) -> str:
+    """What parameters call a stratum: its values, `true|north`; nothing for a missing one."""
+    values = json.loads(stratum)
+    return "|".join(values.get(name, "") for name in params.by)
 
 
 def _parted(name: str) -> tuple[str, str]:
@@ -126,7 +159,40 @@ def spread(group: Group) -> float:
 
 def of_answers(params: Params) -> bool:
     """Whether strata are made of labels, or their spread is that of answers."""
-    return LABEL in params.by or params.allocation == "neyman"
+    return LABEL in params.by or _sees_answers(params)
 
 
-ENTRY = Policy("stratified", Params, cell, allot, reads, of_answers=of_answers)
+def proposals(rows: int) -> list[dict[str, Any]]:
+    """Each column, and each allocation."""
+    return [
+        {
+            "by": [column],
+            "rows": rows,
+            "allocation": how,
+            **({"spreads": {}} if how == NEYMAN else {}),
+        }
+        for column in COLUMNS
+        for how in SHARES
+    ]
+
+
+def learned(params: Params, spreads: Mapping[str, float]) -> Params:
+    """With the spread of each stratum, where it is to be told."""
+    if params.spreads is None:
+        return params
+    told = {
+        title(_parted(cell)[0], params): round(found, DIGITS) for cell, found in spreads.items()
+    }
+    return params.model_copy(update={"spreads": told})
+
+
+ENTRY = Policy(
+    "stratified",
+    Params,
+    cell,
+    allot,
+    reads,
+    of_answers=of_answers,
+    proposals=proposals,
+    learned=learned,
+)

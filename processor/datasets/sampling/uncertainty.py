@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from pyspark.sql import Column
@@ -12,6 +12,8 @@ from pyspark.sql import functions as F
 from processor.datasets.sampling.base import Policy, read
 from processor.datasets.scores import in_proportion, step
 from processor.sections import Section
+
+FLOORS = (0.05, 0.2)  # that are proposed
 
 
 class Params(Section):
@@ -79,4 +81,13 @@ def score(params: Params) -> Column:
     return read(params.measure).cast("double")
 
 
-ENTRY = Policy("uncertainty", Params, cell, allot, reads, score)
+def proposals(rows: int) -> list[dict[str, Any]]:
+    """Every measure, and how seldom the surest are asked: hardly ever, or now and then."""
+    return [
+        {"measure": measure, "floor": floor, "rows": rows}
+        for measure in MEASURES
+        for floor in FLOORS
+    ]
+
+
+ENTRY = Policy("uncertainty", Params, cell, allot, reads, score, proposals=proposals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field, model_validator
 from pyspark.sql import Column
@@ -37,4 +38,9 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
     return dict.fromkeys(cells, min(1.0, params.rows / sum(cells.values())))
 
 
-ENTRY = Policy("uniform", Params, cell, allot)
+def proposals(rows: int) -> list[dict[str, Any]]:
+    """The budget."""
+    return [{"rows": rows}]
+
+
+ENTRY = Policy("uniform", Params, cell, allot, proposals=proposals)
