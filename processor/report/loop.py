@@ -17,8 +17,8 @@ AMISS = ("late", "outside")
 _PREFIX = "outcomes."
 _DIFFERENCE, _VERDICT = "accuracy_difference", "verdict"  # of a candidate, less its baseline
 _POINT = (
-    *("batch_id", "value", "ci_low", "ci_high", "n", "reference", "reference_value"),
-    *("verdict", "reason"),
+    *("batch_id", "value", "ci_low", "ci_high", "n", "effective_n"),
+    *("reference", "reference_value", "verdict", "reason"),
 )
 
 

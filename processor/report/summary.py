@@ -78,6 +78,8 @@ def _quality(loop: Document, batch: int) -> Iterator[str]:
 
 def _value(point: Document) -> str:
     counted = plural(point["n"], "outcome")
+    if point["effective_n"] is not None:
+        counted += f" ({decimal(point['effective_n'])} effective)"
     if point["value"] is None:
         return f"{INSUFFICIENT} ({point['reason'] or counted})"
     said = f"{decimal(point['value'])} ({interval(point['ci_low'], point['ci_high'])})"

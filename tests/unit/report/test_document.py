@@ -131,3 +131,21 @@ def test_the_document_is_strict_json(tables: Tables, loop: LoopConfig) -> None:
     tables["measurements"][0]["value"] = float("nan")
     text = json.dumps(document(tables, 3, [loop]), allow_nan=False)
     assert json.loads(text)["batch"] == 3
+
+
+def test_rows_that_stand_for_unequally_many_say_how_many_they_are_worth(
+    tables: Tables, loop: LoopConfig
+) -> None:
+    whole = {"batch_id": 3, "metric": "accuracy", "slice": "all", "model_version": "1"}
+    for row in tables["measurements"]:
+        if whole.items() <= row.items():
+            row["effective_n"] = 4321.5
+    made = document(tables, 3, [loop])
+    assert [each["text"] for each in made["summary"] if "4,321.500 effective" in each["text"]]
+    assert "4,321.500 effective" in page(made)
+    (found,) = (q for q in made["loops"][0]["quality"] if whole.items() >= _named(q).items())
+    assert [point["effective_n"] for point in found["points"]] == [None, None, 4321.5]
+
+
+def _named(series: dict[str, object]) -> dict[str, object]:
+    return {name: series[name] for name in ("metric", "slice", "model_version")}
