@@ -106,13 +106,14 @@ class Publisher:
                 failures.append(f"{message.topic()}: {error.str()}")
 
         for event in events:
-            producer.produce(
-                event.topic,
-                key=event.key,
-                value=encode(event),
-                headers=list(self._headers(event).items()),
-                on_delivery=partial(confirmed, event),
-            )
+            message = {
+                "key": event.key,
+                "value": encode(event),
+                "headers": list(self._headers(event).items()),
+                "on_delivery": partial(confirmed, event),
+            }
+            while not _queued(producer, event.topic, message):
+                producer.poll(self._seconds)
         producer.flush()
         if failures:
             raise self._down("; ".join(sorted(set(failures))))
@@ -160,6 +161,15 @@ class Publisher:
             f"Kafka at {self._kafka.bootstrap_servers} does not publish: {why}",
             remedy="start the broker, create the output topics if it makes none; then run again",
         )
+
+
+def _queued(producer: Producer, topic: str, message: Mapping[str, Any]) -> bool:
+    """Hands a message to the producer; or not, where its queue is full."""
+    try:
+        producer.produce(topic, **message)
+    except BufferError:
+        return False
+    return True
 
 
 def _receipt_of(message: Message) -> Receipt:

@@ -29,11 +29,17 @@ def run(context: Context, batch: Batch) -> None:
     writes = Writes("solicit", context, batch)
     if not writes.pending(LABEL_REQUESTS):
         return
-    made = [_requests(context, batch, each) for each in askings(context.config)]
-    if not made:
+    asked = askings(context.config)
+    if not asked:
         writes.rows(LABEL_REQUESTS)
         return
+    context.say("choosing whom to ask about")
+    # Candidates are counted first and drawn after.
+    found = [(each, _candidates(context, batch, each).persist()) for each in asked]
+    made = [_requests(context, batch, each, candidates) for each, candidates in found]
     writes.frame(LABEL_REQUESTS, reduce(DataFrame.unionByName, made))
+    for _, candidates in found:
+        candidates.unpersist()
 
 
 def askings(config: Config) -> list[Asking]:
@@ -62,10 +68,9 @@ def _answerable(loop: LoopConfig, each: Asking) -> Asking:
     return each
 
 
-def _requests(context: Context, batch: Batch, each: Asking) -> DataFrame:
-    reached, window = watermarks(context), each.loop.outcome.window
-    now = reached.get(batch.id, batch.planned_at)
-    made = requested(_candidates(context, batch, each), each, now, window)
+def _requests(context: Context, batch: Batch, each: Asking, candidates: DataFrame) -> DataFrame:
+    now = watermarks(context).get(batch.id, batch.planned_at)
+    made = requested(candidates, each, now, each.loop.outcome.window)
     return made.withColumn("batch_id", F.lit(batch.id))
 
 

@@ -105,6 +105,18 @@ def test_what_a_crashed_run_sent_is_found_and_nothing_else(stack: Stack) -> None
     assert beyond == {receipt.event_id: receipt for receipt in crashed}
 
 
+def test_more_events_than_the_producer_holds_are_all_sent(stack: Stack) -> None:
+    topic = own_topic(stack)
+    kafka = KafkaConfig(
+        bootstrap_servers=stack.bootstrap_servers,
+        properties={"queue.buffering.max.messages": "7"},
+    )
+    events = [event(topic, number) for number in range(60)]
+    receipts = Publisher(kafka, "/test").send(events, nothing)
+    assert {each.event_id for each in receipts} == {each.event_id for each in events}
+    assert len(whole(stack.bootstrap_servers, topic)) == len(events)
+
+
 def test_nothing_to_send_is_nothing_sent(stack: Stack) -> None:
     assert publisher(stack).send((), nothing) == ()
 
