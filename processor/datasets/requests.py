@@ -20,7 +20,7 @@ from processor.datasets.draws import draw
 from processor.datasets.sampling.base import Policy
 from processor.errors import ConfigError
 from processor.loops import LoopConfig
-from processor.plugins import Registry
+from processor.plugins import Registry, nearest
 from processor.sections import Duration, Section
 
 NAMESPACE = UUID("4a0d3c1e-64f5-5d0a-8b42-2f6d1f0c7e55")
@@ -78,6 +78,11 @@ def asking(loop: LoopConfig, policies: Registry[Policy]) -> Asking | None:
         )
     if not {"policy", "policies"} & set(told):
         raise ConfigError(f"{where} names no policy", remedy="write `policy: NAME`")
+    if "policy" in told:
+        known = ["policy", *RequestsConfig.model_fields]
+        known += policies[str(told["policy"])].params.model_fields
+        for key in sorted(told.keys() - set(known)):
+            raise ConfigError(f"{where}: unknown key {key!r}", remedy=nearest(key, known))
     found = chain(told, policies, where)
     for link in found.links:
         if link.policy.of_answers(link.params):
