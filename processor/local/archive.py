@@ -16,6 +16,7 @@ import pyspark
 from processor.errors import Unavailable
 from processor.local.java import java
 from processor.local.lockfile import LOCK
+from processor.local.places import cache_dir
 from processor.local.service import run
 
 WARM_UP = Path(__file__).parent / "warm_up.py"
@@ -26,7 +27,8 @@ def archive() -> Path:
     """Where the archive for this environment and this Java is, if it was built."""
     release = java().resolve().parent.parent / "release"
     told = release.read_text(encoding="utf-8") if release.is_file() else str(java().resolve())
-    what = "\n".join((told, pyspark.__version__, pyspark.__file__, LOCK.read_text("utf-8")))
+    places = (pyspark.__file__, str(cache_dir()))
+    what = "\n".join((told, pyspark.__version__, *places, LOCK.read_text("utf-8")))
     name = hashlib.sha256(what.encode()).hexdigest()[:_DIGITS]
     return Path(sys.prefix, "share", "bfp", f"classes-{name}.jsa")
 
@@ -58,8 +60,8 @@ def options(say: Callable[[str], None]) -> list[str]:
         return [f"-XX:SharedArchiveFile={path}", "-Xlog:cds=off:stderr"]
     if _others(path):
         say(
-            "the archive of Spark's classes is of another Java or other jars: `bfp local fetch`"
-            " builds it anew, and Spark starts sooner"
+            "the archive of Spark's classes is of another Java, other jars or another cache:"
+            " `bfp local fetch` builds it anew, and Spark starts sooner"
         )
     return []
 

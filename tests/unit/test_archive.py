@@ -37,6 +37,16 @@ def test_a_stale_archive_is_ignored_with_one_warning(place: Path) -> None:
     assert "bfp local fetch" in warning
 
 
+def test_an_archive_of_jars_in_another_cache_is_stale(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.touch()
+    monkeypatch.setenv("BFP_CACHE", str(place.parent))
+    said: list[str] = []
+    assert archive.options(said.append) == []
+    assert len(said) == 1
+
+
 def test_without_an_archive_there_is_nothing_to_say(place: Path) -> None:
     said: list[str] = []
     assert (archive.options(said.append), said) == ([], [])
