@@ -43,8 +43,8 @@ check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/lint-imports
 	@$(BIN)/bfp schema check
 
-bench: $(READY) ## Measure beside the usual way; quick: EVENTS=200000 ROUNDS=1
-	@$(BIN)/python -m benchmarks $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: $(READY) ## Measure beside the usual way; a part: ONLY=ledger; quick: EVENTS=200000 ROUNDS=1
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 up: $(READY) ## Start a broker and a registry that stay
 	@$(BIN)/bfp local up

@@ -40,6 +40,11 @@ def peak_rss() -> int | None:
     return max(peaks, default=None)
 
 
+def own_peak_rss() -> int | None:
+    """The most memory in bytes that this process has had; None where not counted."""
+    return _peak(psutil.Process().pid)
+
+
 def _peak(pid: int) -> int | None:
     status = Path("/proc", str(pid), "status")
     said = _PEAK.search(status.read_text(encoding="ascii")) if status.is_file() else None

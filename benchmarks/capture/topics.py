@@ -14,7 +14,7 @@ import numpy as np
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks.events import Form, events, forms
+from benchmarks.capture.events import Form, events, forms
 from processor.config import KafkaConfig
 from processor.kafka.offsets import Broker
 from processor.local.broker import start_broker

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from benchmarks import targets
+from benchmarks.spread import Spread, Turn, peak_gib
 from benchmarks.targets import Judged
-
-GIB = 1 << 30
-Turn = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The median of some turns, the least and the most."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Spread:
-        """Of values, one or more."""
-        listed = list(values)
-        return cls(statistics.median(listed), min(listed), max(listed))
 
 
 @dataclass
@@ -53,8 +35,7 @@ class Case:
 
     def peak_gib(self) -> float | None:
         """The most memory that the JVM of any turn had."""
-        peaks = [turn["peak_rss"] for turn in self.turns if turn["peak_rss"]]
-        return max(peaks) / GIB if peaks else None
+        return peak_gib(self.turns)
 
 
 @dataclass(frozen=True)
@@ -68,6 +49,12 @@ class Fixed:
     stages: dict[str, float]
     empty_run: Spread
 
+    @classmethod
+    def told(cls, kept: Mapping[str, Any]) -> Self:
+        """As `asdict` gave it."""
+        spreads = {name: Spread(**each) for name, each in kept.items() if name != "stages"}
+        return cls(stages=kept["stages"], **spreads)
+
 
 @dataclass(frozen=True)
 class Results:
@@ -78,6 +65,12 @@ class Results:
     skewed: Case
     large: Case
     fixed: Fixed
+
+    @classmethod
+    def told(cls, kept: Mapping[str, Any]) -> Self:
+        """As `asdict` gave it."""
+        cases = {name: Case(**each) for name, each in kept.items() if name != "fixed"}
+        return cls(fixed=Fixed.told(kept["fixed"]), **cases)
 
     @property
     def cases(self) -> tuple[Case, ...]:

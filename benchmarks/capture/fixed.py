@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.results import Fixed, Spread
-from benchmarks.settings import Job
+from benchmarks.capture.results import Fixed
+from benchmarks.capture.settings import Job
+from benchmarks.spread import Spread
 from processor.tables import RUNS
 from processor.warehouse import Warehouse
 

@@ -1,4 +1,4 @@
-"""One measurement, in a process and a JVM of its own: `python -m benchmarks.one JOB`.
+"""One measurement, in a process and a JVM of its own: `python -m benchmarks.capture.one JOB`.
 
 JOB is JSON; so is the answer, on the last line of stdout.
 """
@@ -9,9 +9,9 @@ import json
 import sys
 from dataclasses import asdict
 
+from benchmarks.capture.settings import Job
+from benchmarks.capture.ways import WAYS
 from benchmarks.meter import peak_rss
-from benchmarks.settings import Job
-from benchmarks.ways import WAYS
 
 
 def main() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +12,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
+from benchmarks.capture.settings import Job
 from benchmarks.meter import Cost, metered
-from benchmarks.settings import Job
+from benchmarks.usual import usual_session
 from processor.avro.contracts import contract
 from processor.avro.framing import CONFLUENT_BYTES
-from processor.local import archive
-from processor.local.jars import ensure
-from processor.local.places import cache_dir
 from processor.local.spark import on_demand
-from processor.session import LOCAL, end
+from processor.session import end
 from processor.stages.pipeline import stage
 from processor.stages.runner import take
 from processor.tables import LOG, RUNS, TYPED
@@ -65,7 +61,7 @@ def naive(job: Job, before_end: Callable[[], None]) -> Measured:
     config, home = job.config(), Path(job.folder).resolve()
     place = home / "naive"
     with metered() as started:
-        spark = _usual_session(home / "spark")
+        spark = usual_session(home / "spark")
     try:
         with metered() as whole:
             _stream(spark, config.kafka.bootstrap_servers, job.topic, place)
@@ -103,29 +99,6 @@ def _stages(warehouse: Warehouse) -> dict[str, Cost]:
         )
         for row in warehouse.rows(RUNS).to_pylist()
     }
-
-
-def _usual_session(scratch: Path) -> SparkSession:
-    """Spark's and Delta's defaults, with the same jars, heap and class archive as ours."""
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    jars = ":".join(str(jar) for jar in ensure("spark", cache_dir()))
-    settings = {
-        "spark.master": "local[*]",
-        "spark.driver.memory": LOCAL["spark.driver.memory"],
-        "spark.driver.extraClassPath": jars,
-        "spark.driver.extraJavaOptions": " ".join(archive.options(lambda _: None)),
-        "spark.driver.host": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.local.dir": str(scratch),
-        "spark.sql.warehouse.dir": str(scratch / "tables"),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    }
-    builder = SparkSession.builder.appName("naive")
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    return builder.getOrCreate()
 
 
 def _stream(spark: SparkSession, servers: str, topic: str, place: Path) -> None:
