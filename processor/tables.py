@@ -68,12 +68,17 @@ EVIDENCE = struct(
 
 @dataclass(frozen=True)
 class Table:
-    """A table: nothing is written to it that does not conform to its schema."""
+    """A table: nothing is written to it that does not conform to its schema.
+
+    `sought_by` are the columns that tell its files apart, so that readers skip those that hold
+    nothing of what they ask for; without any, the first few are.
+    """
 
     name: str
     schema: T.StructType
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    sought_by: tuple[str, ...] = ()
 
     @cached_property
     def arrow(self) -> pa.Schema:
@@ -114,7 +119,12 @@ def _typed(name: str, record: str) -> Table:
         [*ORIGIN, T.StructField("timestamp", _TIME), T.StructField("schema", _TEXT)]
     )
     lead = struct(batch_id=_LONG, attempt=_INT, origin=origin, defects=T.ArrayType(DEFECT))
-    return Table(name, T.StructType([*lead, *event]), ("origin", "attempt"))
+    schema = T.StructType([*lead, *event])
+    sought_by = tuple(each for each in _SOUGHT_BY if each in schema.names)
+    return Table(name, schema, ("origin", "attempt"), sought_by=sought_by)
+
+
+_SOUGHT_BY = ("batch_id", "attempt", "origin", "event_id", "event_time", "response_time")
 
 
 BATCHES = Table(
@@ -219,6 +229,7 @@ OUTCOMES = Table(
         origins=T.ArrayType(ORIGIN),
     ),
     ("inference_id", "metric", "batch_id", "timing"),
+    sought_by=("batch_id", "loop", "inference_id", "metric", "timing", "response_time"),
 )
 EXPIRED = Table(
     "expired",

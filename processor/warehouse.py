@@ -21,8 +21,8 @@ from processor.errors import BatchHeld, ProcessorError, Unavailable
 from processor.tables import Table
 
 INDEXED_COLUMNS = 10
-"""How many columns, from the first, have statistics by file: batch, attempt, origin, defects, id
-and time of an event. The texts and maps behind them let no reader skip a file, and cost time."""
+"""How many columns, from the first, have statistics by file where a table does not name them.
+Texts and maps let no reader skip a file, and cost time."""
 
 
 class Warehouse:
@@ -54,10 +54,7 @@ class Warehouse:
                 schema=table.arrow,
                 mode="ignore",
                 partition_by=list(table.partition_by) or None,
-                configuration={
-                    "delta.appendOnly": "true",
-                    "delta.dataSkippingNumIndexedCols": str(INDEXED_COLUMNS),
-                },
+                configuration={"delta.appendOnly": "true", **_statistics(table)},
             )
         )
 
@@ -216,3 +213,10 @@ class Warehouse:
                 f"{table.name}: the commit {writer}={batch_id} is not there",
                 remedy="run again; if it stays so, another writer uses this warehouse",
             )
+
+
+def _statistics(table: Table) -> dict[str, str | None]:
+    """Which columns have statistics by file."""
+    if table.sought_by:
+        return {"delta.dataSkippingStatsColumns": ",".join(table.sought_by)}
+    return {"delta.dataSkippingNumIndexedCols": str(INDEXED_COLUMNS)}

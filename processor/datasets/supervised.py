@@ -136,6 +136,16 @@ def allowed(
     return kept, tuple(sorted({name for group in names for name in group if name in protected}))
 
 
+def drawn_below(inferences: DataFrame, recipe: Recipe, likeliest: float) -> DataFrame:
+    """The inferences that can have been chosen, where none was with more than this probability.
+
+    Those that were are among them: so features need not be fetched of the others.
+    """
+    if likeliest >= 1:
+        return inferences
+    return inferences.where(draw(F.col("inference_id"), recipe.sampling_salt) < likeliest)
+
+
 def rows(
     decided: DataFrame,
     inferences: DataFrame,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from processor.feedback.polls import heard, polled
@@ -47,6 +47,9 @@ PLACE = ("batch_id", "landed", *COORDINATES)
 KNOWN = ("state", "value", "reward", "credit", "solicit_prob")
 """What a row of the ledger says is known; `solicit_prob` is of the answer that counts."""
 
+FIRST_BATCH = 1
+"""In it everything is news."""
+
 VOTE = ("rater", "weight")
 """What an answer says of who gave it, where raters are told apart: a name, and millionths."""
 
@@ -55,7 +58,9 @@ def first_by(frame: DataFrame, key: str) -> DataFrame:
     """One row for each `key`: the first by batch, topic, partition, offset."""
     columns = [F.col(name) for name in frame.columns if name not in (*PLACE, key)]
     packed = F.struct(*(F.col(name) for name in PLACE), *columns)
-    first = frame.groupBy(key).agg(F.min_by(packed, F.struct(*PLACE)).alias("_first"))
+    # Structs are aggregated in order of their key: sorted once, where they are brought together.
+    together = frame.repartition(key).groupBy(key)
+    first = together.agg(F.min_by(packed, F.struct(*PLACE)).alias("_first"))
     return first.select(key, "_first.*")
 
 
@@ -89,12 +94,16 @@ def changes(
     Columns out: inference_id, SERVED, response_time, state, timing, value, reward, credit,
     solicit_prob, answered_at, origins.
     """
-    touched = _touched(inferences, answers, now, rule)
-    if moved is not None:
-        touched = touched.union(moved).distinct()
+    if now.batch_id > FIRST_BATCH:
+        touched = _touched(inferences, answers, now, rule)
+        if moved is not None:
+            touched = touched.union(moved).distinct()
+        inferences, answers = (
+            frame.join(touched, "inference_id", "left_semi") for frame in (inferences, answers)
+        )
     judged = (
-        first_by(inferences.join(touched, "inference_id", "left_semi"), "inference_id")
-        .join(_by_inference(answers, touched, marks, rule), "inference_id", "left")
+        first_by(inferences, "inference_id")
+        .join(_by_inference(answers, marks, rule), "inference_id", "left")
         .join(_last_known(known), "inference_id", "left")
         .withColumn("answers", _timed(rule))
     )
@@ -107,9 +116,8 @@ def votes(inferences: DataFrame, answers: DataFrame, marks: DataFrame, rule: Rul
     Columns in: as `changes` has them. Columns out: inference_id, response_time, and votes, an
     array of structs with rater, value, reward and batch_id; none where nobody says anything.
     """
-    rated = answers.select("inference_id").distinct()
     judged = first_by(inferences, "inference_id").join(
-        _by_inference(answers, rated, marks, rule), "inference_id"
+        _by_inference(answers, marks, rule), "inference_id"
     )
     timed = judged.withColumn("answers", _timed(rule))
     told = heard(timed.withColumn("_standing", _standing(_of(ON_TIME), rule)))
@@ -134,16 +142,20 @@ def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) ->
     return ids.distinct()
 
 
-def _by_inference(
-    answers: DataFrame, touched: DataFrame, marks: DataFrame, rule: Rule
-) -> DataFrame:
+def _by_inference(answers: DataFrame, marks: DataFrame, rule: Rule) -> DataFrame:
     """All answers of an inference in one array, in order of arrival, each event id once."""
     fields = (*PLACE, "event_id", "event_time", *_SAID, *_vote(rule), "supersedes", "before")
+    # A window sorts once; an aggregate of arrays sorts before it brings them together, and after.
+    arrived = Window.partitionBy("inference_id").orderBy(*PLACE)
+    whole = arrived.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    told = answers.join(F.broadcast(marks), "batch_id").select("inference_id", *fields)
     return (
-        answers.join(touched, "inference_id", "left_semi")
-        .join(F.broadcast(marks), "batch_id")
-        .groupBy("inference_id")
-        .agg(F.array_sort(F.collect_list(F.struct(*fields))).alias("_all"))
+        told.select(
+            "inference_id",
+            F.row_number().over(arrived).alias("_place"),
+            F.array_sort(F.collect_list(F.struct(*fields)).over(whole)).alias("_all"),
+        )
+        .where(F.col("_place") == 1)
         .withColumn("_ids", F.expr("transform(_all, a -> a.event_id)"))
         .select(
             "inference_id",
@@ -184,7 +196,9 @@ def _weighed(said: DataFrame, rule: Rule) -> DataFrame:
     """`said` with `_w`: the last answer that stands, or what a poll comes to; null for nothing."""
     standing = _standing(F.col("used"), rule)
     if rule.poll is None:
-        return said.withColumn("_w", F.array_max(standing))
+        # A generator, which no filter of `_w` is pushed below: a filter there would work it out
+        # again for each of its words.
+        return said.select("*", F.explode(F.array(F.array_max(standing))).alias("_w"))
     return polled(said.withColumn("_standing", standing), rule)
 
 
@@ -214,7 +228,9 @@ def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
     told = F.array(
         *(F.struct(F.lit(each).alias("timing"), _of(each).alias("used")) for each in _TIMINGS)
     )
-    said = judged.select(*_KEPT, F.inline(told)).withColumn("used", _fresh(now))
+    # Nearly every inference has answers on time alone, or none: two rows of three are not made.
+    some = F.filter(told, lambda row: (row["timing"] == ON_TIME) | (F.size(row["used"]) > 0))
+    said = judged.select(*_KEPT, F.inline(some)).withColumn("used", _fresh(now))
     weighed = _weighed(said, rule)
     closed = _closes(rule) <= F.lit(now.mark)
     on_time, answered = F.col("timing") == ON_TIME, F.col("_w").isNotNull()

@@ -18,7 +18,8 @@ def latest(ledger: DataFrame, *names: str) -> DataFrame:
     """The last thing known of each inference: inference_id and the ledger's columns `names`."""
     last = F.max_by(F.struct(*names), F.col("batch_id")).alias("_last")
     said = ledger.where(F.col("timing").isin(*KNOWN_BY))
-    return said.groupBy("inference_id").agg(last).select("inference_id", "_last.*")
+    together = said.repartition("inference_id").groupBy("inference_id")  # as in `first_by`
+    return together.agg(last).select("inference_id", "_last.*")
 
 
 @dataclass(frozen=True)

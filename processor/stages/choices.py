@@ -56,6 +56,7 @@ class Choice:
     `candidates` are cached until `release`; `labels` counts what is kept, by label, and `dropped`
     what is not, by reason; `effective` is by split and for all, empty where nothing was kept;
     `fresh` counts the rows whose outcome became known or changed since the parent version.
+    `likeliest` is the largest probability with which a candidate was chosen.
     `fit` says how labels were fitted, and `confusion` how each rater does, where they were.
     """
 
@@ -71,6 +72,7 @@ class Choice:
     fresh: int
     fit: Mapping[str, float]
     confusion: Mapping[str, float]
+    likeliest: float
 
     @property
     def kept(self) -> int:
@@ -123,7 +125,8 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     parent = parent_of(context.warehouse, batch.id, recipe.config.name)
     asked = candidates(context, batch, loop, recipe, parent)
     found = asked.frame.persist()
-    decided = supervised.decide(found, chances(found, recipe))
+    given = chances(found, recipe)
+    decided = supervised.decide(found, given)
     counts = decided.groupBy("reason", "split", "label").agg(
         F.count(F.lit(1)).alias("n"), F.max("weight").alias("largest")
     )
@@ -142,7 +145,8 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
         news = _known(ledger(context, loop, batch)).where(F.col("batch_id") > parent.batch_id)
         fresh = chosen.join(news, "inference_id", "left_semi").count()
     told = (labels, dropped, effective, fresh, asked.fit, asked.confusion)
-    return Choice(loop, recipe, parent, since, found, decided, *told)
+    likeliest = max(given.values(), default=0.0)
+    return Choice(loop, recipe, parent, since, found, decided, *told, likeliest)
 
 
 def candidates(
@@ -155,6 +159,10 @@ def candidates(
         soft = soft_labels(context, loop, batch)
         news = relabelled(news, soft, loop.outcome.positive)
     keys = keys_of(context, batch, loop, recipe, since_of(context, loop, recipe, parent))
+    if recipe.config.mode != FULL and parent.version:
+        # A day's news are of few of all that is not settled: Spark looks for those first.
+        said = ledger(context, loop, batch).where(F.col("batch_id") > parent.batch_id)
+        keys = keys.join(said.select("inference_id"), "inference_id", "left_semi")
     frame = supervised.candidates(news, keys, recipe, watermarks(context).get(batch.id))
     return Candidates(frame, soft.fit, soft.confusion) if soft else Candidates(frame, {}, {})
 

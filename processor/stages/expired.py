@@ -5,18 +5,15 @@ An answer to an inference that has not landed waits for it, as long as it could 
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.feedback import attribution
 from processor.feedback.question import Question
-from processor.feedback.rule import Rule
 from processor.loops import LoopConfig
 from processor.stages.base import Context, watermarks
-from processor.stages.sources import valid
+from processor.stages.sources import later, valid
 from processor.tables import COORDINATES
 
 ORPHAN = "orphan"
@@ -45,7 +42,9 @@ def expired(
     is_new, at = F.col("batch_id") == batch.id, F.col("event_time")
     in_time = F.lit(True) if before is None else at > F.lit(before)
     due = attribution.read(events.where((at <= F.lit(now)) & (is_new | in_time)), question)
-    inferences = valid(context, "inferences", batch).where(_reached(question.rule, before))
+    # What is looked for may have had answers that were recorded, of a moment after `before`.
+    since = question.rule.horizon(before)
+    inferences = later(valid(context, "inferences", batch), since, "response_time", "event_time")
     known = inferences.select(F.col(question.level.key).alias("target"))
     orphans = due.where(in_time).join(known, "target", "left_anti")
     told = _told(orphans, ORPHAN).unionByName(_told(due.where(~in_time), TOO_LATE))
@@ -56,14 +55,6 @@ def expired(
         F.lit(question.signal.source).alias("table"),
         "*",
     )
-
-
-def _reached(rule: Rule, before: datetime | None) -> Column:
-    """Whether an inference may have had answers that were recorded, of a moment after `before`."""
-    since = rule.horizon(before)
-    if since is None:
-        return F.lit(True)
-    return F.coalesce("response_time", "event_time") > F.lit(since)
 
 
 def _told(answers: DataFrame, reason: str) -> DataFrame:

@@ -78,7 +78,8 @@ def laid_out(context: Context, batch: Batch, source: Source, choice: Choice) -> 
     forbidden = features.protected(context, source.loop, batch)
     (numeric, categorical), withheld = supervised.allowed(supervised.feature_names(said), forbidden)
     told = enrichment.enriched(context, batch, config.enrich, choice.chosen, choice.since)
-    rows = supervised.rows(told.rows, said, numeric, categorical, config.enrich.session)
+    near = supervised.drawn_below(said, source.recipe, choice.likeliest)
+    rows = supervised.rows(told.rows, near, numeric, categorical, config.enrich.session)
     laid = lay(rows, choice.kept, config)
     if told.future is not None:
         laid = laid.beside(FUTURE, told.future, enrichment.refusal(told.future))

@@ -35,10 +35,10 @@ POLICIES: Registry[Policy] = Registry(sampling, "sampling policy")
 FORMATS: Registry[Format] = Registry(formats, "dataset format")
 
 
-def recipe(seed: int = 1) -> supervised.Recipe:
-    """Every row is kept; tests/spark/test_sampling.py has the policies."""
+def recipe(seed: int = 1, **sampling: Any) -> supervised.Recipe:  # noqa: ANN401  # any key
+    """Every row is kept, if not told otherwise; tests/spark/test_sampling.py has the policies."""
     config = DatasetConfig(name="d", split=SHARES, seed=seed)
-    return supervised.Recipe(config, chain({"policy": "all"}, POLICIES, "here"))
+    return supervised.Recipe(config, chain(sampling or {"policy": "all"}, POLICIES, "here"))
 
 
 def place(number: int) -> Row:
@@ -188,6 +188,18 @@ def test_a_row_weighs_its_credit_by_its_chances(events: tuple[DataFrame, DataFra
         number = int(row["inference_id"][1:])
         chance = inference(number)["log_keep_prob"] * row["inclusion_prob"]
         assert row["weight"] == pytest.approx(credit(number) / chance, rel=1e-15)
+
+
+def test_features_are_looked_for_where_a_row_may_have_been_chosen_and_none_is_missed(
+    events: tuple[DataFrame, DataFrame],
+) -> None:
+    _, said = events
+    made = recipe(policy="uniform", rate=0.25)
+    kept = {i for i, row in decided(events, made).items() if row["reason"] == "kept"}
+    near = {row["inference_id"] for row in supervised.drawn_below(said, made, 0.25).collect()}
+    assert kept < near
+    assert len(near) == pytest.approx(ROWS / 4, rel=0.1)
+    assert supervised.drawn_below(said, made, 1.0).count() == ROWS
 
 
 def test_the_same_seed_draws_the_same_sides_however_rows_lie(
