@@ -85,9 +85,9 @@ def counted(outcomes: DataFrame) -> Counted:
 
 
 def sums(outcomes: DataFrame, chains: int) -> list[Cells]:
-    """The outcomes of `known` by the cells of each chain."""
+    """The outcomes of `known` by the cells of each of the first `chains`."""
     found: list[dict[tuple[str, ...], Sums]] = [{} for _ in range(chains)]
-    told = outcomes.select("*", F.posexplode("cells").alias("chain", "of"))
+    told = outcomes.select("*", F.posexplode(F.slice("cells", 1, chains)).alias("chain", "of"))
     for row in told.groupBy("chain", "of").agg(*_sums()).collect():
         found[row["chain"]][tuple(row["of"])] = Sums(row["w"], row["wy"], row["wyy"])
     return list(found)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_score
 
+from processor.stages.pipeline import STAGES
 from tests.e2e import oracle
 from tests.e2e.tables import Home
 
@@ -288,5 +289,5 @@ def test_the_report_is_there_and_tells_the_same(demo: Home) -> None:
 def test_every_stage_of_every_batch_is_accounted_for(demo: Home) -> None:
     runs = demo.table("runs")
     assert set(runs["outcome"]) == {"done"}
-    assert set(runs.groupby("batch_id")["stage"].nunique()) == {8}
-    assert len(runs) == 8 * len(BATCHES)
+    assert set(runs.groupby("batch_id")["stage"].nunique()) == {len(STAGES)}
+    assert len(runs) == len(STAGES) * len(BATCHES)

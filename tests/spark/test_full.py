@@ -168,5 +168,6 @@ def test_a_decision_that_is_explained_is_the_one_that_was_made(context: Context)
         side = next((s for s, end in split["below"].items() if split["draw"] < end), "train")
         assert split["side"] == side
         assert split["below"] == {"test": 0.1, "validation": 0.2}
-        worth = KNOWN[number]["credit"] / SAID[number]["log_keep_prob"] / 0.5
+        asked = KNOWN[number]["solicit_prob"] or 1.0
+        worth = KNOWN[number]["credit"] / SAID[number]["log_keep_prob"] / asked / 0.5
         assert weight["weight"] == pytest.approx(worth, rel=1e-12)

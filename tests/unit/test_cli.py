@@ -305,6 +305,7 @@ def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
         "pending_stages": [],
         "batches": [],
         "label_requests": {},
+        "expired": [],
         "retention": None,
         "warnings": [],
         "quarantine": {"defective": 0, "replayed": 0, "recovered": 0, "codes": []},
