@@ -120,11 +120,13 @@ def _typed(name: str, record: str) -> Table:
     )
     lead = struct(batch_id=_LONG, attempt=_INT, origin=origin, defects=T.ArrayType(DEFECT))
     schema = T.StructType([*lead, *event])
-    sought_by = tuple(each for each in _SOUGHT_BY if each in schema.names)
+    sought_by = tuple(each for each in _SOUGHT_BY if each.split(".")[0] in schema.names)
     return Table(name, schema, ("origin", "attempt"), sought_by=sought_by)
 
 
-_SOUGHT_BY = ("batch_id", "attempt", "origin", "event_id", "event_time", "response_time")
+# Of the origin its batch alone: files that delta-rs wrote have no statistics of the rest, and
+# Delta's Spark reads each file that lacks one of those that it is asked for.
+_SOUGHT_BY = ("batch_id", "attempt", "origin.batch_id", "event_id", "event_time", "response_time")
 
 
 BATCHES = Table(
