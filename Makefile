@@ -16,8 +16,8 @@ export BFP_WITH_PARENT := 1
 export TMPDIR := $(CURDIR)/$(BUILD)/tmp
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
-# Tests mostly wait for a JVM or a broker to start: two groups of them run side by side.
-MAKEFLAGS += --jobs=2
+# Tests often wait for a JVM or a broker: three groups of them run side by side.
+MAKEFLAGS += --jobs=3
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -25,13 +25,16 @@ help: ## Say what can be made
 demo: $(READY) ## Run the whole loop on this machine: broker, registry, three batches, one training
 	@$(BIN)/bfp demo
 
-test: test-loop test-parts ## Check everything, then run every test
+test: test-loop test-kafka test-parts ## Check everything, then run every test
 
 test-loop: check
 	@$(BIN)/pytest tests/e2e
 
+test-kafka: check
+	@$(BIN)/pytest tests/kafka
+
 test-parts: check
-	@$(BIN)/pytest --ignore=tests/e2e
+	@$(BIN)/pytest --ignore=tests/e2e --ignore=tests/kafka
 
 soak: $(READY) ## Kill the job 200 times, let 30 pairs of runs collide: two hours
 	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
@@ -65,4 +68,4 @@ $(UV):
 	@mkdir -p $(TMPDIR)
 	@$(PYTHON) -m venv $(BUILD)/uv && $(BUILD)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.PHONY: help demo test soak test-loop test-parts check bench up down
+.PHONY: help demo test soak test-loop test-kafka test-parts check bench up down
