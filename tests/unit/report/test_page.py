@@ -108,6 +108,17 @@ def test_the_page_asks_nothing_of_any_other_place(told: dict[str, Any]) -> None:
     assert not re.search(r"https?://|@import|url\((?!#)", html)
 
 
+def test_every_row_has_a_cell_for_each_heading(told: dict[str, Any]) -> None:
+    tables = re.findall(r"<table>.*?</table>", page(told), re.DOTALL)
+    assert len(tables) > 5
+    for table in tables:
+        caption = re.search(r"<caption>(.*?)</caption>", table)
+        head, *rows = re.findall(r"<tr[ >].*?</tr>", table, re.DOTALL)
+        assert rows, caption
+        for row in rows:
+            assert len(re.findall("<t[hd][ >]", row)) == head.count("<th "), caption
+
+
 def test_the_page_can_be_used_without_seeing_it(told: dict[str, Any]) -> None:
     reader = read(page(told))
     ids = reader.values("id")
