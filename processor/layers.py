@@ -23,6 +23,14 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def _parsed(text: str, where: str) -> Any:  # noqa: ANN401  # any YAML
+    """What YAML says; its library has errors of its own kind for some of what is none."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{where} is not YAML: {error}", remedy=f"edit {where}") from error
+
+
 def _nested(path: list[str], value: object) -> dict[str, Any]:
     head, *rest = path
     return {head: _nested(rest, value) if rest else value}
@@ -31,13 +39,16 @@ def _nested(path: list[str], value: object) -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any]:
     """The keys of a YAML file; raises ConfigError where there are none to be had."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot read {path}: {error.strerror}", remedy="name a file that is there"
         ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}", remedy=f"edit {path}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8: {error}", remedy=f"save {path} as UTF-8"
+        ) from error
+    raw = _parsed(text, str(path))
     if not isinstance(raw, dict | None):
         raise ConfigError(f"{path} holds no keys", remedy=f"write `key: value` into {path}")
     return raw or {}
@@ -49,7 +60,7 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     for name, value in sorted(environment.items()):
         if name.startswith(ENVIRONMENT_PREFIX):
             path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-            out = merge(out, _nested(path, yaml.safe_load(value)))
+            out = merge(out, _nested(path, _parsed(value, name)))
     return out
 
 
@@ -60,5 +71,5 @@ def from_flags(flags: Iterable[str]) -> dict[str, Any]:
         key, equals, value = flag.partition("=")
         if not equals:
             raise ConfigError(f"--set {flag}: no value", remedy="write --set KEY=VALUE")
-        out = merge(out, _nested(key.split("."), yaml.safe_load(value)))
+        out = merge(out, _nested(key.split("."), _parsed(value, f"--set {key}")))
     return out

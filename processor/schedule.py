@@ -51,9 +51,9 @@ def moment(text: str, zone: str, now: datetime) -> datetime:
     """
     try:
         told = datetime.fromisoformat(text)
-    except ValueError as error:
+        found = told.astimezone(UTC) if told.tzinfo else _local(told, zone)
+    except (ValueError, OverflowError) as error:
         raise ConfigError(f"{text!r} is no time", remedy="write 2024-05-31T00:00Z") from error
-    found = told.astimezone(UTC) if told.tzinfo else _local(told, zone)
     if found > now:
         raise ConfigError(
             f"{text} is after now, {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",

@@ -20,15 +20,43 @@ _SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info"
 def parse_duration(raw: object) -> object:
     """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left to pydantic."""
     if isinstance(raw, str) and (found := re.fullmatch(r"(\d+)\s*([smhdw])", raw.strip())):
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        try:
+            return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        except OverflowError as error:
+            raise ValueError(f"{raw} is longer than any span") from error
     return raw
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+def _no_flag(raw: object) -> object:
+    if isinstance(raw, bool):
+        raise ValueError("a span is written as 14d, 36h, 30m or 90s")  # noqa: TRY004  # pydantic's
+    return raw
+
+
+def _sensible(span: timedelta) -> timedelta:
+    if not timedelta(0) <= span <= LONGEST:
+        raise ValueError(f"a span is between 0s and {LONGEST.days}d")
+    return span
+
+
+LONGEST = timedelta(days=36_525)
+"""A century: what is added to a time of our days is still one that every library knows."""
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    BeforeValidator(_no_flag),
+    AfterValidator(_sensible),
+]
 
 
 def _utc(raw: datetime) -> datetime:
+    if not EARLIEST_YEAR <= raw.year <= LATEST_YEAR:
+        raise ValueError(f"a time is in the years {EARLIEST_YEAR} to {LATEST_YEAR}")
     return raw if raw.tzinfo else raw.replace(tzinfo=UTC)
+
+
+EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
 
 
 Time = Annotated[datetime, AfterValidator(_utc)]

@@ -121,9 +121,16 @@ def end(spark: SparkSession, seconds: float = ENDS_SECONDS) -> None:
 
     A JVM that has not ended after so many `seconds` is killed.
     """
-    spark.stop()
     gateway = cast("Any", SparkContext._gateway)  # noqa: SLF001  # its process has no other name
     jvm: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
+    try:
+        spark.stop()
+    except Exception:
+        # A signal that came in the middle of a call: nothing can be asked of the JVM any more.
+        if jvm is not None:
+            jvm.kill()
+            jvm.wait()
+        raise
     if jvm is None or jvm.stdin is None:
         return
     gateway.shutdown()

@@ -25,6 +25,7 @@ from processor.version import VERSION
 USAGE = 2
 BUG = 70
 INTERRUPTED = 130
+STOPPED = "interrupted; run again to go on where it stopped"
 _HERE = Path(__file__).parent
 _SUPPORT = {"__init__", "common", "unread"}
 
@@ -76,7 +77,7 @@ def main() -> None:
         _document("UsageError", usage.format_message(), "`--help` says what there is", USAGE)
         sys.exit(USAGE)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; run again to go on where it stopped", err=True)
+        click.echo(STOPPED, err=True)
         sys.exit(INTERRUPTED)
     except ProcessorError as error:
         click.echo(f"error: {error}", err=True)
@@ -86,10 +87,28 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as bug:  # noqa: BLE001  # the last line of defence: a bug has its own exit code
+        if (stopped := stopped_by(bug)) is not None:
+            click.echo(STOPPED, err=True)
+            sys.exit(stopped)
         traceback.print_exc()
         click.echo("this is a bug: please report it with the lines above", err=True)
         _document(type(bug).__name__, str(bug), "report it with what stands on stderr", BUG)
         sys.exit(BUG)
+
+
+def stopped_by(error: BaseException) -> int | None:
+    """The exit code of the signal during whose unwinding an error was raised; None for others.
+
+    A signal to the whole group ends the JVM too, and whoever then lets go of it fails.
+    """
+    before: BaseException | None = error
+    while before is not None:
+        if isinstance(before, SystemExit):
+            return int(before.code or 0)
+        if isinstance(before, KeyboardInterrupt):
+            return INTERRUPTED
+        before = before.__cause__ or before.__context__
+    return None
 
 
 def _document(

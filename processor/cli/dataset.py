@@ -118,7 +118,7 @@ def rebuild(
 
 
 def _show_list(document: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(markup=False)
     grid = Grid("version", "after", "rows", "splits", "formats")
     grid.columns[0].no_wrap = True
     for row in document["versions"]:
@@ -131,7 +131,7 @@ def _show_list(document: dict[str, Any]) -> None:
 
 
 def _show_manifest(document: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(markup=False)
     after = f", after {document['parent_version']}" if document["parent_version"] else ""
     name = f"{document['dataset']}/{document['version']}"
     console.print(f"{name}, batch {document['batch_id']}{after}: {document['row_count']:,} rows")
@@ -153,7 +153,7 @@ def _show_manifest(document: dict[str, Any]) -> None:
 
 
 def _show_diff(document: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(markup=False)
     rows = document["rows"]
     console.print(f"{document['from']} → {document['to']}: {rows['in_both']:,} rows in both")
     for kind in ("added", "removed", "label", "split", "weight"):

@@ -38,7 +38,7 @@ def demo(home: Path, persons: int | None, seed: int, as_json: bool) -> None:  # 
 
 
 def _show(home: Path, told: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(markup=False)
     grid = Grid(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for name in ("batch", "records", "defects", "known", "too early", "late", "accuracy"):
         grid.add_column(name, justify="right")

@@ -14,7 +14,7 @@ from processor.batches import Batch, Partition, Range
 from processor.cli.common import config_of, configured, emit, moment_of, until
 from processor.cli.unread import BY_OFFSET, cut_by, document, show, warn
 from processor.stages.base import Request
-from processor.stages.pipeline import STAGES, Planned, next_batch, told
+from processor.stages.pipeline import STAGES, Planned, next_batch, preflight, told
 from processor.stages.unread import Unread, unread
 from processor.warehouse import Warehouse
 
@@ -30,6 +30,7 @@ def plan(
 ) -> None:
     """Show what the next run would read and do; nothing is written, and no JVM is started."""
     config = config_of(config_file, flags)
+    preflight(config)
     warehouse = Warehouse(config.warehouse)
     request = Request(until=moment_of(config, until_text))
     planned = next_batch(config, warehouse, run_id="", request=request)
@@ -83,7 +84,7 @@ def _range(planned: Planned, each: Range) -> dict[str, Any]:
 
 
 def _show(planned: Planned | None, request: Request, found: Unread) -> None:
-    console = Console()
+    console = Console(markup=False)
     if planned is None:
         what = "all up to that moment is" if request.until else "every input topic is"
         console.print(f"nothing to do: {what} read")

@@ -126,7 +126,7 @@ def _batch(
 
 
 def _show(document: dict[str, Any], found: Unread | None) -> None:
-    console = Console()
+    console = Console(markup=False)
     _show_batches(console, document)
     if found is None:
         console.print(f"what is unread is not known: {document['broker']}")

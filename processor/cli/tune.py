@@ -43,7 +43,7 @@ def tune(
 
 
 def _show(told: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{told['loop']}, as of batch {told['as_of']}: {told['outcomes']:,} outcomes")
     if told["verdict"]:
         console.print(f"{told['verdict']}: {told['reason']}")

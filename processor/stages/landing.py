@@ -14,7 +14,7 @@ from processor.tables import BATCHES, LOG, LOSSES, PROOFS, TYPED
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]
-_PLACE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d+)/(?P<offset>\d+)")
+_PLACE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d{1,9})/(?P<offset>\d{1,18})")
 _HOLES = ("control", "aborted", "compacted", "lost")
 
 

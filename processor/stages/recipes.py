@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from processor.datasets import formats, sampling, supervised
 from processor.datasets.chain import chain
 from processor.datasets.formats.base import Format
 from processor.datasets.sampling.base import Policy
+from processor.errors import ConfigError
 from processor.loops import LoopConfig
 from processor.plugins import Registry
 from processor.stages.soft_labels import check
@@ -30,7 +32,17 @@ class Source(NamedTuple):
 
 
 def recipes(config: Config) -> list[Source]:
-    """Every dataset of every loop; raises ConfigError for an unknown policy, key or format."""
+    """Every dataset of every loop.
+
+    Raises:
+        ConfigError: a policy, key or format is not known, or two datasets have one name.
+    """
+    named = Counter(each.name for loop in config.loop.values() for each in loop.datasets)
+    if twice := [name for name, times in named.items() if times > 1]:
+        raise ConfigError(
+            f"two datasets are called {twice[0]!r}: their versions would be taken for one's",
+            remedy="give each a name of its own",
+        )
     return [
         _source(loop, number)
         for loop in config.loop.values()

@@ -10,7 +10,7 @@ from processor.errors import ConfigError
 from processor.feedback.rule import Rule
 from processor.loops import LoopConfig
 from processor.measure.counts import Window
-from processor.sections import parse_duration
+from processor.sections import LONGEST, parse_duration
 from processor.stages.base import Context, watermarks
 
 BATCH_WINDOW = "batch"
@@ -19,14 +19,22 @@ MOMENT = timedelta(microseconds=1)  # the least by which times differ
 
 def check_windows(loop: LoopConfig) -> dict[str, timedelta | None]:
     """The span of each window of a loop, None for `batch`; raises ConfigError for any other."""
-    spans = {name: parse_duration(name) for name in loop.windows if name != BATCH_WINDOW}
+    spans = {name: _span(name) for name in loop.windows if name != BATCH_WINDOW}
     for name, span in spans.items():
-        if not isinstance(span, timedelta):
+        if span is None:
             raise ConfigError(
                 f"the loop {loop.loop!r} has no window {name!r}",
                 remedy="write `batch` or a span such as 30d",
             )
-    return {name: spans.get(name) for name in loop.windows}  # type: ignore[misc]  # checked above
+    return {name: spans.get(name) for name in loop.windows}
+
+
+def _span(name: str) -> timedelta | None:
+    try:
+        span = parse_duration(name)
+    except ValueError:
+        return None
+    return span if isinstance(span, timedelta) and timedelta(0) < span <= LONGEST else None
 
 
 def windows(loop: LoopConfig, context: Context, batch: Batch) -> list[Window]:

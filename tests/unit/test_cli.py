@@ -156,6 +156,12 @@ def test_the_version(bfp: Bfp) -> None:
         (["tune", "employment", "--budget", "0"], "--budget"),
         (["tune", "employment", "--budget", "9"], "`bfp run` makes the first"),
         (["explain", "event", "bfp.inferences-7"], "write TOPIC/PARTITION/OFFSET"),
+        (["explain", "event", f"bfp.inferences/0/{10**20}"], "write TOPIC/PARTITION/OFFSET"),
+        (["status", "--set", "kafka.timeout=["], "--set kafka.timeout"),
+        (["status", "--set", "kafka.timeout=9999999999999d"], "longer than any span"),
+        (["status", "--set", "kafka.timeout=-5"], "a span is between"),
+        (["status", "--set", "kafka.timeout=true"], "a span is written as"),
+        (["plan", "--until", "0001-01-01T00:00+14:00"], "is no time"),
         (["explain", "event", "bfp.infrences/0/7"], "did you mean 'bfp.inferences'?"),
         (["explain", "event", "bfp.inferences/0/7"], "`bfp run` reads the first"),
     ],
@@ -350,6 +356,23 @@ def test_a_bug_ends_with_70_and_keeps_its_traceback(
     assert "please report it" in ended.err
     told = bfp("status", "--json")
     assert (told.code, told.document["what"]) == (70, "planted")
+
+
+def test_what_fails_because_of_a_signal_is_no_bug(
+    bfp: Bfp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(*_: object) -> None:
+        try:
+            raise SystemExit(143)
+        finally:
+            raise ZeroDivisionError("whoever lets go of a JVM that has ended")
+
+    bfp("status")
+    monkeypatch.setattr("processor.cli.status.config_of", torn)
+    ended = bfp("status")
+    assert (ended.code, ended.out) == (143, "")
+    assert "run again" in ended.err
+    assert "Traceback" not in ended.err
 
 
 def test_an_interrupt_is_no_bug(bfp: Bfp, monkeypatch: pytest.MonkeyPatch) -> None:
