@@ -400,3 +400,23 @@ def test_the_demo_empties_no_folder_that_is_not_its_own(bfp: Bfp, home: Path) ->
     assert (ended.code, ended.document["error"]) == (2, "ConfigError")
     assert "precious.txt" in ended.document["what"]
     assert precious.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("datasets", "why"),
+    [
+        ("[{name: d, sampling: {policy: uniforn}}]", "did you mean 'uniform'?"),
+        ("[{name: d}, {name: d}]", "two datasets are called 'd'"),
+    ],
+)
+def test_a_plan_refuses_what_a_run_would(bfp: Bfp, tmp_path: Path, datasets: str, why: str) -> None:
+    loops = tmp_path / "other"
+    loops.mkdir()
+    outcome = "{metric: m, signal: click, window: 1h}"
+    (loops / "a.yaml").write_text(
+        f"{{loop: a, model: m, outcome: {outcome}, datasets: {datasets}}}", encoding="utf-8"
+    )
+    for command in ("plan", "run"):
+        ended = bfp(command, "--set", f"loops={loops}")
+        assert (ended.code, ended.out) == (2, "")
+        assert why in ended.err
