@@ -63,8 +63,13 @@ def _show_policies(console: Console, told: dict[str, Any]) -> None:
         worth = f"{each['worth']:,.0f} uniform" if each["worth"] is not None else ""
         grid.add_row(f"± {each['half_width']:.4f}", worth, _line(each["policy"]))
     console.print(grid)
-    console.print("recommended for the loop file:")
-    click.echo(f"label_requests: {_line(told['recommended']['policy'])}")
+    best = _line(told["recommended"]["policy"])
+    if told["can_ask"]:
+        console.print("recommended for the loop file:")
+        click.echo(f"label_requests: {best}")
+    else:
+        console.print(f"the best of them: {best}")
+        console.print("this loop's answers name no request, so that it cannot ask for them itself")
 
 
 def _line(policy: dict[str, Any]) -> str:

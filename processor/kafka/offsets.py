@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, Resou
 
 from processor.batches import Bounds, Partition
 from processor.config import KafkaConfig
-from processor.errors import Unavailable
+from processor.errors import ConfigError, Unavailable
 from processor.kafka.patience import asked
 from processor.kafka.security import native
 from processor.retention import TopicSettings
@@ -58,13 +58,23 @@ def _settings(told: Mapping[str, Any]) -> TopicSettings:
 
 
 class Broker:
-    """Questions to one Kafka cluster; every answer is of the moment it was asked."""
+    """Questions to one Kafka cluster; every answer is of the moment it was asked.
+
+    Raises:
+        ConfigError: the client knows no such property, or no such value of it.
+    """
 
     def __init__(self, config: KafkaConfig) -> None:
         self.config = config
         self._seconds = config.timeout.total_seconds()
         self._properties: dict[str, Any] = {**native(config), "error_cb": _quiet, "log_level": 0}
-        self._admin = AdminClient(self._properties)
+        try:
+            self._admin = AdminClient(self._properties)
+        except KafkaException as error:
+            raise ConfigError(
+                f"the Kafka client refuses its properties: {error.args[0].str()}",
+                remedy="mend kafka.properties: names and values are librdkafka's",
+            ) from error
 
     def bounds(self, topics: Iterable[str]) -> dict[Partition, Bounds]:
         """The bounds of every partition of those `topics` that exist.

@@ -52,6 +52,12 @@ def askings(config: Config) -> list[Asking]:
     return [_answerable(loop, each) for loop, each in found if each is not None]
 
 
+def can_ask(loop: LoopConfig) -> bool:
+    """Whether answers of the loop can name the request that they answer."""
+    question = question_of(loop, loop.outcome)
+    return question.signal.source == FEEDBACK and not question.level.shared
+
+
 def _answerable(loop: LoopConfig, each: Asking) -> Asking:
     question = question_of(loop, loop.outcome)
     where = f"the loop {loop.loop!r}, label_requests"

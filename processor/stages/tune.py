@@ -23,6 +23,7 @@ from processor.stages import evidence
 from processor.stages.base import Context, ranges_of
 from processor.stages.pipeline import PLAN, begun, stored_batch
 from processor.stages.recipes import POLICIES
+from processor.stages.solicit import can_ask
 from processor.tables import BATCHES
 from processor.warehouse import Warehouse
 
@@ -56,7 +57,7 @@ def tune(
         told = evidence.counted(outcomes)
         say(f"holding {len(chains)} policies against {told.outcomes:,} outcomes")
         head = {"loop": name, "as_of": batch.id, "budget": budget, **told._asdict()}
-        head["estimates"] = evidence.estimates(loop)
+        head |= {"estimates": evidence.estimates(loop), "can_ask": can_ask(loop)}
         cells = evidence.sums(outcomes, len(chains)) if told.outcomes else []
         past = evidence.past_requests(context, loop, batch, outcomes)
         before = evidence.by_batch(outcomes, len(chains)) if used and past else {}

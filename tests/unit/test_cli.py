@@ -161,6 +161,7 @@ def test_the_version(bfp: Bfp) -> None:
         (["status", "--set", "kafka.timeout=9999999999999d"], "longer than any span"),
         (["status", "--set", "kafka.timeout=-5"], "a span is between"),
         (["status", "--set", "kafka.timeout=true"], "a span is written as"),
+        (["plan", "--set", "kafka.properties={no.such: 3}"], "no.such"),
         (["plan", "--until", "0001-01-01T00:00+14:00"], "is no time"),
         (["explain", "event", "bfp.infrences/0/7"], "did you mean 'bfp.inferences'?"),
         (["explain", "event", "bfp.inferences/0/7"], "`bfp run` reads the first"),
