@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -14,13 +15,25 @@ TERMINATED = 143  # how a shell reports SIGTERM
 
 
 def end_with_parent() -> None:
-    """From now on SIGTERM unwinds this process; it is sent when the parent ends, if asked for.
+    """From now on SIGTERM unwinds this process, as SIGINT does; sent when its parent ends, if asked.
 
     Asked for by `BFP_WITH_PARENT=1`, as the Makefile has it: who kills make kills what it runs.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a shell
+        signal.signal(signal.SIGINT, _interrupted)
     if os.environ.get(VARIABLE) == "1":
         threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _terminated(*_: object) -> None:
+    logging.disable()  # what libraries lose from here on is of no interest
+    sys.exit(TERMINATED)
+
+
+def _interrupted(*_: object) -> None:
+    logging.disable()
+    raise KeyboardInterrupt
 
 
 def _watch(parent: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import time
 from functools import partial
 from pathlib import Path
@@ -12,8 +14,9 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from processor.local.attached import TERMINATED
 from processor.stages.pipeline import PLAN, STAGES
-from tests.e2e.job import committed, kill_when, run
+from tests.e2e.job import LIMIT, POLL_SECONDS, committed, gone, kill_when, run, started
 from tests.e2e.sameness import names, same
 from tests.e2e.tables import arrow
 from tests.e2e.world import DATASETS, TRIGGERS, Site, World
@@ -95,6 +98,23 @@ def test_with_nothing_new_a_run_says_so_and_needs_no_java(
     }
     assert took < NOTHING_NEW_SECONDS
     assert arrow(undisturbed.warehouse / "runs").num_rows == before
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the group", "the command"])
+def test_a_run_that_is_told_to_end_does_so_and_says_no_more(world: World, whole: bool) -> None:  # noqa: FBT001  # of a parameter
+    site = world.site(f"ended-{whole}")
+    landed = partial(committed, site.warehouse, "log", "snapshot/log")
+    with started(site.config) as (process, said):
+        until = time.monotonic() + LIMIT
+        while not landed():
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < until, said.read_text()
+            time.sleep(POLL_SECONDS)
+        (os.killpg if whole else os.kill)(process.pid, signal.SIGTERM)
+        assert process.wait(LIMIT) == TERMINATED, said.read_text()
+        assert gone(process.pid)
+    assert "Traceback" not in said.read_text()
+    assert "a bug" not in said.read_text()
 
 
 def test_killed_between_sending_and_the_receipt_there_is_still_one_event(
