@@ -15,7 +15,7 @@ TERMINATED = 143  # how a shell reports SIGTERM
 
 
 def end_with_parent() -> None:
-    """From now on SIGTERM unwinds this process, as SIGINT does; sent when its parent ends, if asked.
+    """From now on SIGTERM unwinds this process as SIGINT does; sent when its parent ends, if asked.
 
     Asked for by `BFP_WITH_PARENT=1`, as the Makefile has it: who kills make kills what it runs.
     """
