@@ -9,7 +9,7 @@ from typing import Any
 
 from processor.batches import Batch, Partition, Range, ends
 from processor.config import Config
-from processor.errors import ConfigError
+from processor.errors import ConfigError, LossDetected
 from processor.feedback.question import questions
 from processor.plugins import nearest
 from processor.stages import compile as compile_
@@ -21,7 +21,7 @@ from processor.stages.recipes import recipes
 from processor.stages.reference import reference
 from processor.stages.solicit import askings
 from processor.stages.windows import check_windows
-from processor.tables import BATCHES, RECORDS
+from processor.tables import BATCHES, LOG, RECORDS
 from processor.triggers.machine import rules_of
 from processor.version import code_version
 from processor.warehouse import Warehouse
@@ -113,10 +113,27 @@ def _range(row: Mapping[str, object]) -> Range:
 
 
 def begun(warehouse: Warehouse) -> Planned | None:
-    """The batch that was begun and is not finished."""
+    """The batch that was begun and is not finished; raises as `refuse_unplanned` does."""
+    refuse_unplanned(warehouse)
     last = warehouse.committed(BATCHES, PLAN)
     pending = tuple(each for each in STAGES if last and not each.done(warehouse, last))
     return Planned(stored_batch(warehouse, last), stored=True, pending=pending) if pending else None
+
+
+def refuse_unplanned(warehouse: Warehouse) -> None:
+    """A batch is planned before it is landed: a log that is ahead of the plans tells of their loss.
+
+    Raises:
+        LossDetected: names the batch that is in the log and has no plan.
+    """
+    landed = warehouse.committed(LOG, snapshot.STAGE.writer(LOG))
+    if landed > warehouse.committed(BATCHES, PLAN):
+        raise LossDetected(
+            f"batch {landed} is in the log and was never planned: {warehouse.uri(BATCHES.name)} has"
+            " lost its last commits",
+            remedy="restore the newest files of its _delta_log; an empty one is what a crash of"
+            " the machine leaves",
+        )
 
 
 def next_batch(

@@ -17,7 +17,7 @@ from processor.avro import contracts
 from processor.lock import held
 from processor.measurements import REFUSED, dataset_metric
 from processor.stages.pipeline import PLAN
-from processor.tables import BATCHES, MEASUREMENTS
+from processor.tables import BATCHES, LOG, MEASUREMENTS
 from processor.version import VERSION
 from processor.warehouse import Warehouse
 
@@ -421,3 +421,17 @@ def test_a_plan_refuses_what_a_run_would(bfp: Bfp, tmp_path: Path, datasets: str
         ended = bfp(command, "--set", f"loops={loops}")
         assert (ended.code, ended.out) == (2, "")
         assert why in ended.err
+
+
+def test_a_table_of_plans_that_lost_its_last_commit_is_found(bfp: Bfp, home: Path) -> None:
+    warehouse = Warehouse(str(home / "warehouse"))
+    row = dict.fromkeys(BATCHES.schema.names) | {"topic": "t", "partition": 0}
+    for number in (1, 2):
+        warehouse.append_once(BATCHES, [row | {"batch_id": number}], "plan", number)
+        warehouse.append_once(LOG, [], "snapshot/log", number)
+    newest = max((home / "warehouse" / "batches" / "_delta_log").glob("*.json"))
+    newest.write_bytes(b"")
+    for command in ("status", "plan", "run"):
+        ended = bfp(command)
+        assert ended.code == 4, ended.err
+        assert "batch 2 is in the log and was never planned" in ended.err
