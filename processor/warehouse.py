@@ -112,6 +112,9 @@ class Warehouse:
         """Rows with `batch_id <= as_of` (None: all) that meet every `where`, without a JVM.
 
         A condition is a column (or a struct's column and its field), a comparison, and a value.
+
+        Raises:
+            Unavailable: a file of the table is gone, or cannot be read.
         """
         found = self._open(table)
         if found is None:
@@ -119,11 +122,17 @@ class Warehouse:
             return empty.select(list(columns)) if columns else empty
         bound = [("batch_id", "<=", as_of)] if as_of is not None else []
         filters = [[*bound, *where]] if bound or where else None
-        read = found.to_pyarrow_table(
-            columns=list(columns) if columns else None,
-            filters=filters,
-            filesystem=self._filesystem(table),
-        )
+        try:
+            read = found.to_pyarrow_table(
+                columns=list(columns) if columns else None,
+                filters=filters,
+                filesystem=self._filesystem(table),
+            )
+        except OSError as error:
+            raise Unavailable(
+                f"a file of the table {table.name} cannot be read: {error}",
+                remedy="restore it, if it is gone; else check that the place may be read",
+            ) from error
         wanted = [table.arrow.field(name) for name in read.column_names]
         return read.cast(pa.schema(wanted))
 
@@ -202,7 +211,7 @@ class Warehouse:
 
     def _unavailable(self, error: Exception) -> Unavailable:
         return Unavailable(
-            f"the warehouse {self.root} cannot be used: {error}",
+            f"the warehouse {self.root} cannot be used: {str(error).partition("\n")[0]}",
             remedy="check that the place exists, has room and may be written, then run again",
         )
 

@@ -435,3 +435,16 @@ def test_a_table_of_plans_that_lost_its_last_commit_is_found(bfp: Bfp, home: Pat
         ended = bfp(command)
         assert ended.code == 4, ended.err
         assert "batch 2 is in the log and was never planned" in ended.err
+
+
+def test_a_file_of_a_table_that_is_gone_is_named(bfp: Bfp, home: Path) -> None:
+    warehouse = Warehouse(str(home / "warehouse"))
+    warehouse.append_once(
+        BATCHES, [dict.fromkeys(BATCHES.schema.names) | {"batch_id": 1}], "plan", 1
+    )
+    (written,) = (home / "warehouse" / "batches").glob("*.parquet")
+    written.unlink()
+    ended = bfp("plan")
+    assert ended.code == 75
+    assert "a file of the table batches cannot be read" in ended.err
+    assert written.name in ended.err
