@@ -210,8 +210,9 @@ class Warehouse:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> Unavailable:
+        why, _, _trace = str(error).partition("\n")  # of what is written in Rust there is more
         return Unavailable(
-            f"the warehouse {self.root} cannot be used: {str(error).partition("\n")[0]}",
+            f"the warehouse {self.root} cannot be used: {why}",
             remedy="check that the place exists, has room and may be written, then run again",
         )
 
