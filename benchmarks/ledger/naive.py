@@ -51,13 +51,15 @@ def _labelled(spark: SparkSession, source: str) -> DataFrame:
     said = answers.where(
         (F.col("metric") == METRIC) & (F.col("kind") == "LABEL") & (F.col("level") == "INFERENCE")
     ).select(
-        *("inference_id", "event_id", "op", "value_bool"), F.col("event_time").alias("answered_at")
+        *("inference_id", "op", "value_bool"),
+        F.col("event_id").alias("answer_id"),
+        F.col("event_time").alias("answered_at"),
     )
     lag = F.col("answered_at") - F.col("response_time")
     inside = seen.join(said, "inference_id").where(
         (lag >= F.expr("interval 0 seconds")) & (lag <= F.lit(WINDOW))
     )
-    newest = Window.partitionBy("inference_id").orderBy(F.desc("answered_at"), "event_id")
+    newest = Window.partitionBy("inference_id").orderBy(F.desc("answered_at"), "answer_id")
     last = inside.withColumn("place", F.row_number().over(newest)).where(F.col("place") == 1)
     return last.where(F.col("op") != "RETRACT").withColumn(
         "label", F.col("value_bool").cast("string")

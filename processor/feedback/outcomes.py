@@ -156,12 +156,14 @@ def _by_inference(answers: DataFrame, marks: DataFrame, rule: Rule) -> DataFrame
             F.array_sort(F.collect_list(F.struct(*fields)).over(whole)).alias("_all"),
         )
         .where(F.col("_place") == 1)
-        .withColumn("_ids", F.expr("transform(_all, a -> a.event_id)"))
-        .select(
-            "inference_id",
-            F.expr("filter(_all, (a, i) -> array_position(_ids, a.event_id) = i + 1)").alias("_a"),
-        )
+        .withColumn("_ids", F.expr("if(size(_all) > 1, transform(_all, a -> a.event_id), null)"))
+        .select("inference_id", F.expr(_EACH_ONCE).alias("_a"))
     )
+
+
+_EACH_ONCE = (
+    "if(_ids is null, _all, filter(_all, (a, i) -> array_position(_ids, a.event_id) = i + 1))"
+)
 
 
 def _last_known(known: DataFrame) -> DataFrame:
@@ -211,7 +213,8 @@ def _standing(answers: Column, rule: Rule) -> Column:
     live = F.filter(
         answers, lambda a: ~F.coalesce(F.array_contains(superseded, a["event_id"]), F.lit(False))
     )
-    standing = F.when(F.size(live) > 0, live).otherwise(answers)
+    several = F.size(answers) > 1  # most inferences have one, which stands
+    standing = F.when(several & (F.size(live) > 0), live).otherwise(answers)
     order = ("event_time", *PLACE, "event_id", *_SAID, *_vote(rule))
     return F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order)))
 
