@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,11 +77,14 @@ def demo(options: Options, say: Say) -> Config:
             config = _configured(options, home, stack)
             create_topics(config.kafka, config.topics, config.outputs)
             events: list[pa.Table] = []
-            with on_demand(config.spark, say, config.limits) as start_spark:
+            spark = on_demand(config.spark, say, config.limits)
+            with spark as start_spark, ThreadPoolExecutor(1) as aside:
+                started = aside.submit(start_spark)  # while the first year is produced
                 for year in YEARS:
                     say(f"{year}: producing {timeline.count(*_span(year)):,} events")
                     sender = Sender(config.kafka, config.registry, config.topics)
                     events.append(sender.send(timeline.between(*_span(year))))
+                    started.result()
                     take(config, start_spark, say)
                     events.append(_trained(year, config, events, say))
             pq.write_table(pa.concat_tables(events), home / "events.parquet")

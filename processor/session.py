@@ -44,10 +44,22 @@ FAST = {
 }
 """What makes the same result in less time (docs/adr/0010); spark-submit may say otherwise."""
 
+THROUGHPUT = (
+    # Nobody waits for a batch's next millisecond, and a few cores have better to do.
+    "-XX:+UseParallelGC",
+    # Ten times HotSpot's own: most of the code that plans a small batch runs too seldom for its
+    # second compiler to be worth a core; what runs for every row gets there all the same.
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+    "-XX:ReservedCodeCacheSize=512m",  # address space for it, of which little is used
+)
+"""Options of the driver's JVM where it is also the only executor (docs/adr/0010)."""
+
 LOCAL = {
     "spark.driver.memory": "3g",
-    # Nobody waits for a batch's next millisecond, and a few cores have better to do.
-    "spark.driver.defaultJavaOptions": "-XX:+UseParallelGC",
+    "spark.driver.defaultJavaOptions": " ".join(THROUGHPUT),
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "8",

@@ -17,20 +17,19 @@ from processor.measure.counts import Window
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context
 from processor.stages.ratings import votes
-from processor.stages.windows import oldest
+from processor.stages.windows import oldest, windows
 
 MOST_COUNTS = 200_000  # rows that may reach the driver, for one metric
 
 
-def measured(
-    context: Context, loop: LoopConfig, batch: Batch, windows: Sequence[Window]
-) -> Iterator[Measurement]:
+def measured(context: Context, loop: LoopConfig, batch: Batch) -> Iterator[Measurement]:
     """Alpha of each metric whose loop file has a rule of consensus, by window.
 
     The window `batch` has the inferences that were rated in the batch, with all their ratings.
     """
+    spans = windows(loop, context, batch)
     for question in (each for each in questions(loop) if each.consensus is not None):
-        yield from _measured(context, loop, question, batch, windows)
+        yield from _measured(context, loop, question, batch, spans)
 
 
 def _measured(
@@ -38,17 +37,17 @@ def _measured(
     loop: LoopConfig,
     question: Question,
     batch: Batch,
-    windows: Sequence[Window],
+    spans: Sequence[Window],
 ) -> Iterator[Measurement]:
     said = "reward" if question.signal.becomes == NUMBER else "value"
-    since = oldest(context, question.rule, batch, windows)
+    since = oldest(context, question.rule, batch, spans)
     rated = votes(context, loop, question, batch, since).select(
         *("inference_id", "response_time"),
         F.transform("votes", lambda vote: vote[said]).alias("ratings"),
         F.exists("votes", lambda vote: vote["batch_id"] == batch.id).alias("is_new"),
     )
-    rows = coincidences(rated, windows).limit(MOST_COUNTS + 1).toArrow().to_pylist()
-    for window in windows:
+    rows = coincidences(rated, spans).limit(MOST_COUNTS + 1).toArrow().to_pylist()
+    for window in spans:
         blank = Measurement(
             loop=loop.loop,
             model_name=loop.model,

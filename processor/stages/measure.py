@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -22,6 +23,7 @@ from processor.measure.weighted import WeightedCounts
 from processor.measurements import OVERALL, Measurement
 from processor.stages import agreement, misbehaving
 from processor.stages.arrivals import arrivals
+from processor.stages.at_once import at_once
 from processor.stages.base import Context, Stage, Writes
 from processor.stages.compile import rule_of
 from processor.stages.features import violations
@@ -54,16 +56,31 @@ def run(context: Context, batch: Batch) -> None:
     for loop in context.config.loop.values():
         context.say(f"measuring {loop.loop}")
         against = reference(loop)
-        found += [*standings(context, loop, batch), *_quality(context, loop, batch, against)]
-        found += arrivals(context, loop, batch)
-        found += violations(context, loop, batch)
-        found += progress(context, loop, batch)
-        found += agreement.measured(context, loop, batch, windows(loop, context, batch))
-        for version, profiles in _profiles(context, loop, batch, against).items():
+        measurements, profiles_by_version = _asked(context, loop, batch, against)
+        found += measurements
+        for version, profiles in profiles_by_version.items():
             kept += [_profile_row(loop, batch, version, each) for each in profiles.values()]
             found += _drift(loop, version, against, profiles)
     writes.rows(PROFILES, kept)
     writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(m)} for m in found])
+
+
+def _asked(
+    context: Context, loop: LoopConfig, batch: Batch, against: Reference | None
+) -> tuple[list[Measurement], dict[str, dict[str, Profile]]]:
+    """What Spark says of one loop: measurements in a fixed order, and profiles by version."""
+
+    def listed(
+        part: Callable[[Context, LoopConfig, Batch], Iterable[Measurement]],
+    ) -> list[Measurement]:
+        return list(part(context, loop, batch))
+
+    quality_of = partial(_quality, against=against)
+    parts = (standings, quality_of, arrivals, violations, progress, agreement.measured)
+    with at_once(context.spark) as pool:
+        profiles = pool.submit(_profiles, context, loop, batch, against)
+        measured = list(pool.map(listed, parts))
+        return [each for part in measured for each in part], profiles.result()
 
 
 def _quality(
