@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from processor.checked import checked
 from processor.errors import ConfigError
 from processor.layers import read
 from processor.plugins import nearest
-from processor.sections import Duration, Section, Share, Time
+from processor.sections import Duration, Names, Section, Share, Time
 
 
 class OutcomeConfig(Section):
@@ -32,7 +33,7 @@ class OutcomeConfig(Section):
     level: str = "inference"
     credit: dict[str, Any] | None = None
     consensus: dict[str, Any] | None = None
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    threshold: float | None = None
     window: Duration
     grace: Duration = timedelta(0)
     late: Duration | None = None
@@ -89,7 +90,7 @@ class LeakageConfig(Section):
     """
 
     limits: dict[Literal["subject", "exact", "near"], Share] = Field(default={})
-    text: tuple[str, ...] = ()
+    text: Names = ()
     similarity: float = Field(default=0.8, ge=0.7, le=1)
 
     @model_validator(mode="after")
@@ -127,7 +128,7 @@ class EnrichConfig(Section):
     before the response.
     """
 
-    session: tuple[str, ...] = ()
+    session: Names = ()
     max_age: Duration = Field(default=timedelta(days=30), gt=timedelta(0))
     tolerance: Duration = Field(default=timedelta(0), ge=timedelta(0))
 
@@ -143,8 +144,6 @@ class EnrichConfig(Section):
             if name not in SESSION_FIELDS and not re.fullmatch(rf"{re.escape(ATTRIBUTE)}.+", name):
                 known = (*SESSION_FIELDS, f"{ATTRIBUTE}<name>")
                 raise ValueError(f"a session has no {name!r}: {nearest(name, known)}")
-        if len(set(names)) < len(names):
-            raise ValueError("a name is there twice")
         return names
 
 
@@ -170,8 +169,8 @@ class DatasetConfig(Section):
     sources: TrustConfig = TrustConfig()
     enrich: EnrichConfig = EnrichConfig()
     labels: LabelsConfig | None = None
-    formats: tuple[str, ...] = ("parquet",)
-    seed: int = 0
+    formats: Names = Field(default=("parquet",), min_length=1)
+    seed: int = Field(default=0, ge=-(1 << 63), lt=1 << 63)
 
 
 class EvaluationConfig(Section):
@@ -230,9 +229,9 @@ class LoopConfig(Section):
     arrivals: ArrivalsConfig = ArrivalsConfig()
     sources: SourcesConfig = SourcesConfig()
     reference: ReferenceConfig | None = None
-    slices: tuple[str, ...] = ()
+    slices: Names = ()
     min_slice_rows: int = Field(default=30, gt=0)
-    windows: tuple[str, ...] = ("batch",)
+    windows: Names = ("batch",)
     datasets: tuple[DatasetConfig, ...] = ()
     label_requests: dict[str, Any] | None = None
     evaluation: EvaluationConfig | None = None
@@ -269,7 +268,7 @@ def loops_in(folder: Path) -> dict[str, LoopConfig]:
     for path in sorted(folder.glob("*.yaml")):
         raw = read(path)
         if isinstance(raw.get("reference"), dict) and isinstance(raw["reference"].get("path"), str):
-            anchored = str(path.parent / raw["reference"]["path"])
+            anchored = os.path.normpath(path.parent / raw["reference"]["path"])
             raw["reference"] = {**raw["reference"], "path": anchored}
         loop = checked(LoopConfig, raw, str(path))
         if loop.loop in found:

@@ -66,10 +66,24 @@ Time = Annotated[datetime, AfterValidator(_utc)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Section(BaseModel):
-    """A part of the configuration: never changed, and never with a key it does not know."""
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if "" in names:
+        raise ValueError("a name is empty")
+    if len(set(names)) < len(names):
+        raise ValueError("a name is there twice")
+    return names
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
+"""Names of columns, formats and the like: none is empty, none is there twice."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: never changed; no unknown keys, no numbers that are none."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Secret(Section):

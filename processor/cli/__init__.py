@@ -8,6 +8,7 @@ is quick and starts nothing.
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
 import json
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from processor.errors import ProcessorError
+from processor.errors import ProcessorError, Unavailable
 from processor.local.attached import end_with_parent
 from processor.plugins import nearest
 from processor.version import VERSION
@@ -25,6 +26,7 @@ from processor.version import VERSION
 USAGE = 2
 BUG = 70
 INTERRUPTED = 130
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 STOPPED = "interrupted; run again to go on where it stopped"
 _HERE = Path(__file__).parent
 _SUPPORT = {"__init__", "common", "unread"}
@@ -85,15 +87,24 @@ def main() -> None:
         _document(name, error.what, error.remedy, error.exit_code, retryable=error.retryable)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute()
     except Exception as bug:  # noqa: BLE001  # the last line of defence: a bug has its own exit code
         if (stopped := stopped_by(bug)) is not None:
             click.echo(STOPPED, err=True)
             sys.exit(stopped)
+        if isinstance(bug, OSError) and bug.errno in NO_ROOM:
+            click.echo(f"error: {bug}\n  remedy: make room, and run again", err=True)
+            _mute()
+            sys.exit(Unavailable.exit_code)
         traceback.print_exc()
         click.echo("this is a bug: please report it with the lines above", err=True)
         _document(type(bug).__name__, str(bug), "report it with what stands on stderr", BUG)
         sys.exit(BUG)
+
+
+def _mute() -> None:
+    """Nothing more goes to stdout, which takes nothing: else Python complains as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def stopped_by(error: BaseException) -> int | None:

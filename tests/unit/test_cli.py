@@ -393,6 +393,20 @@ def test_the_module_is_the_command(home: Path) -> None:
     assert json.loads(said.stdout)["remedy"] == "did you mean 'employment'?"
 
 
+def test_a_full_disk_under_stdout_ends_with_75_and_no_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "processor", "schema", "check", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 75
+    assert ended.stderr.splitlines()[-1] == "  remedy: make room, and run again"
+    assert "Traceback" not in ended.stderr
+
+
 def test_the_demo_empties_no_folder_that_is_not_its_own(bfp: Bfp, home: Path) -> None:
     precious = home / "work" / "precious.txt"
     precious.parent.mkdir()

@@ -243,6 +243,24 @@ def test_a_reference_is_found_beside_its_loop(folder: Path) -> None:
     assert found.path == folder / "loops" / "r.parquet"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slices: [sex, sex]", "a name is there twice"),
+        ("slices: ['']", "a name is empty"),
+        ("windows: [batch, batch]", "a name is there twice"),
+        ("datasets: [{name: d, formats: []}]", "at least 1 item"),
+        ("datasets: [{name: d, seed: 9223372036854775808}]", "less than 9223372036854775808"),
+        ("arrivals: {burst_factor: .inf}", "finite number"),
+    ],
+)
+def test_a_loop_that_makes_no_sense_is_refused(folder: Path, text: str, said: str) -> None:
+    path = folder / "loops" / "a.yaml"
+    path.write_text(LOOP.format(name="a") + text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=said):
+        loaded(folder)
+
+
 def test_the_hash_ignores_places_and_knows_everything_that_decides(folder: Path) -> None:
     path = folder / "loops" / "a.yaml"
     reference = "reference: {{model_version: '1', path: {}}}\n"
