@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from processor.cli.common import as_json, emit, say
+from processor.config import KafkaConfig, Outputs, Topics
 from processor.local import archive, jars, stack
 from processor.local.lockfile import GROUPS
 from processor.local.places import cache_dir
+from processor.simulate.topics import create_topics
 
 HOME = Path("build/local")
 home_option = click.option(
@@ -31,8 +33,12 @@ def local() -> None:
 @home_option
 @as_json
 def up(home: Path, as_json: bool) -> None:  # noqa: FBT001  # click's flag
-    """Start both; what they held before is still there. Running already is no error."""
+    """Start both, with the topics of the default configuration; what they held is still there.
+
+    Running already is no error.
+    """
     running = stack.up(home, say)
+    create_topics(KafkaConfig(bootstrap_servers=running.bootstrap_servers), Topics(), Outputs())
     emit(vars(running), as_json, lambda: _show_addresses(running))
 
 

@@ -1,4 +1,4 @@
-"""The topics of the demo, made so that history with its old timestamps stays in them."""
+"""Topics for this machine, made so that history with its old timestamps stays in them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,10 @@ from typing import Any
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from processor.config import Topics
 
 LIMIT = 120.0  # seconds
 SUBJECT, TOPIC = "kept-value", "kept"
@@ -70,6 +73,10 @@ def produce(servers: str, value: bytes) -> None:
     assert producer.flush(LIMIT) == 0
 
 
+def topics(servers: str) -> set[str]:
+    return set(AdminClient({"bootstrap.servers": servers}).list_topics(timeout=LIMIT).topics)
+
+
 def first_record(servers: str) -> bytes | None:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": uuid.uuid4().hex})
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
@@ -92,6 +99,7 @@ def test_data_stay_through_a_stop_a_kill_and_a_port_that_was_taken(local: Local)
     assert [one["running"] for one in local("status").values()] == [False, False]
     first = local("up")
     assert local("up") == first, "what runs stays"
+    assert topics(first["bootstrap_servers"]) >= {*Topics().by_topic()}
     produce(first["bootstrap_servers"], b"kept")
     registry = SchemaRegistryClient({"url": first["registry_url"]})
     ident = registry.register_schema(SUBJECT, Schema('{"type": "string"}', "AVRO"))
