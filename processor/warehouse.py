@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from processor.errors import BatchHeld, ProcessorError, Unavailable
+from processor.errors import BatchHeld, ConfigError, ProcessorError, Unavailable
 from processor.tables import Table
 
 INDEXED_COLUMNS = 10
@@ -26,10 +26,16 @@ Texts and maps let no reader skip a file, and cost time."""
 
 
 class Warehouse:
-    """The tables under one folder or URI; opening it writes nothing."""
+    """The tables under one folder or URI; opening it writes nothing.
+
+    Raises:
+        ConfigError: the folder is a file.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/") if "://" in root else str(Path(root).resolve())
+        if Path(self.root).is_file():
+            raise ConfigError(f"the warehouse {self.root} is a file", remedy="name a folder")
 
     def uri(self, *parts: str) -> str:
         """Where a table or folder is."""

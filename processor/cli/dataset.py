@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.table import Column
 from rich.table import Table as Grid
 
 from processor.cli.common import config_of, configured, emit, say
@@ -160,7 +161,8 @@ def _show_diff(document: dict[str, Any]) -> None:
         named = ", ".join(rows["examples"].get(kind, ()))
         what = kind if kind in ("added", "removed") else f"other {kind}"
         console.print(f"  {what}: {rows[kind]:,}{f', such as {named}' if named else ''}")
-    grid = Grid("", "", document["from"], document["to"])
+    sides = (Column(document[side], overflow="fold") for side in ("from", "to"))
+    grid = Grid("", "", *sides)
     for section, changes in document.items():
         if section in ("from", "to", "rows"):
             continue

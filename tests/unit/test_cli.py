@@ -251,6 +251,12 @@ def test_a_warehouse_that_cannot_be_written_ends_with_75(
     )
 
 
+def test_a_warehouse_that_is_a_file_is_refused(bfp: Bfp, home: Path) -> None:
+    (home / "w").touch()
+    ended = bfp("status", "--set", "warehouse=w")
+    assert (ended.code, ended.err.splitlines()[-1]) == (2, "  remedy: name a folder")
+
+
 def test_a_warehouse_that_another_run_holds_ends_with_5(bfp: Bfp, home: Path) -> None:
     with held(str(home / "warehouse")):
         ended = bfp("run", "--json")
