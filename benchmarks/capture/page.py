@@ -16,7 +16,12 @@ usual way is a streaming query with `availableNow`, `from_avro` and a Delta appe
 no event. Beside it are this software's `snapshot` (landing and the proof) and `validate` (decoding,
 checks, typed table), run as `bfp run` runs them. Each line of a turn is a process and a JVM of its
 own, so that all pay for warming up and memory is each one's; the start of the session is not in the
-times. Turns alternate. Broker, driver and executor share the machine."""
+times. Turns alternate. Broker, driver and executor share the machine.
+
+Both JVMs may use 3 GiB of heap. The usual way's has the JVM's other defaults; ours collects garbage
+in parallel and leaves more to the first compiler, as it does in every run of `bfp`. Its heap grows
+up to the limit as long as there is work: that is what the ratio of peak memories shows, not what
+the work needs."""
 
 
 def text(measured: Measured) -> Iterator[str]:
