@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
+from processor.local import archive
 from processor.local.attached import TERMINATED, end_with_parent
 from processor.local.jars import ensure
 from processor.local.places import cache_dir
@@ -31,9 +32,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    started = session(
-        "tests", ensure("spark", cache_dir()), SMALL, tmp_path_factory.mktemp("spark")
-    )
+    jars, scratch = ensure("spark", cache_dir()), tmp_path_factory.mktemp("spark")
+    started = session("tests", jars, SMALL, scratch, archive.options(print))
     yield started
     end(started)
 
