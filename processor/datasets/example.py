@@ -15,7 +15,6 @@ Columns are encoded whole, so that the cost of a row is little more than its byt
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -30,12 +29,13 @@ FIRST, SECOND, THIRD = b"\x0a", b"\x12", b"\x1a"
 """Tags of the length-delimited fields 1, 2 and 3."""
 
 VARINT_BYTES = 10  # what 64 bits need, 7 in each
+_NOTHING = pa.scalar(b"", pa.large_binary())
 
 
 def encode(rows: pa.RecordBatch) -> pa.LargeBinaryArray:
     """Each row as its Example; raises ProcessorError for a type that has no plain form."""
     names = sorted(rows.schema.names, key=str.encode)
-    entries = [pc.fill_null(_entry(name, plain(rows.column(name))), _nothing()) for name in names]
+    entries = [pc.fill_null(_entry(name, plain(rows.column(name))), _NOTHING) for name in names]
     return delimited(FIRST, _joined(*entries))
 
 
@@ -62,12 +62,6 @@ def payloads(encoded: pa.LargeBinaryArray) -> Iterator[bytes]:
     data = memoryview(encoded.buffers()[2] or b"")
     ends = _offsets(encoded).tolist()
     return (bytes(data[start:end]) for start, end in pairwise(ends))
-
-
-@cache
-def _nothing() -> pa.LargeBinaryScalar:
-    """Not made on import: with its first value pyarrow imports pandas, in half a second."""
-    return pa.scalar(b"", pa.large_binary())
 
 
 def _entry(name: str, lists: pa.LargeListArray) -> pa.LargeBinaryArray:
@@ -130,4 +124,4 @@ def _offsets(encoded: pa.LargeBinaryArray) -> npt.NDArray[np.int64]:
 
 
 def _joined(*parts: Any) -> pa.LargeBinaryArray:  # noqa: ANN401  # pyarrow has no types
-    return pc.binary_join_element_wise(*parts, _nothing())
+    return pc.binary_join_element_wise(*parts, _NOTHING)
