@@ -84,8 +84,7 @@ def demo(options: Options, say: Say) -> Config:
                     say(f"{year}: producing {timeline.count(*_span(year)):,} events")
                     sender = Sender(config.kafka, config.registry, config.topics)
                     events.append(sender.send(timeline.between(*_span(year))))
-                    started.result()
-                    take(config, start_spark, say)
+                    take(config, started.result, say)
                     events.append(_trained(year, config, events, say))
             pq.write_table(pa.concat_tables(events), home / "events.parquet")
         return config

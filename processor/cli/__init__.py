@@ -83,8 +83,7 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except ProcessorError as error:
         click.echo(f"error: {error}", err=True)
-        name = type(error).__name__
-        _document(name, error.what, error.remedy, error.exit_code, retryable=error.retryable)
+        _told(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         _mute()
@@ -93,9 +92,14 @@ def main() -> None:
             click.echo(STOPPED, err=True)
             sys.exit(stopped)
         if isinstance(bug, OSError) and bug.errno in NO_ROOM:
-            click.echo(f"error: {bug}\n  remedy: make room, and run again", err=True)
-            _mute()
-            sys.exit(Unavailable.exit_code)
+            full = Unavailable(str(bug), remedy="make room, and run again")
+            click.echo(f"error: {full}", err=True)
+            try:
+                _told(full)
+                sys.stdout.flush()
+            except OSError:  # stdout itself is full
+                _mute()
+            sys.exit(full.exit_code)
         traceback.print_exc()
         click.echo("this is a bug: please report it with the lines above", err=True)
         _document(type(bug).__name__, str(bug), "report it with what stands on stderr", BUG)
@@ -120,6 +124,11 @@ def stopped_by(error: BaseException) -> int | None:
             return INTERRUPTED
         before = before.__cause__ or before.__context__
     return None
+
+
+def _told(error: ProcessorError) -> None:
+    name = type(error).__name__
+    _document(name, error.what, error.remedy, error.exit_code, retryable=error.retryable)
 
 
 def _document(

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import click
 import pytest
@@ -20,8 +16,8 @@ from processor.stages.pipeline import PLAN
 from processor.tables import BATCHES, LOG, MEASUREMENTS
 from processor.version import VERSION
 from processor.warehouse import Warehouse
+from tests.unit.cli.conftest import NOBODY, Bfp, python
 
-NOBODY = "127.0.0.1:1"
 COMMANDS = {
     *(
         "backfill",
@@ -38,71 +34,6 @@ COMMANDS = {
     ),
     *("status", "tune", "verify"),
 }
-LOOP = """
-loop: employment
-model: classifier
-outcome: {metric: employed, from: ground_truth, window: 14d}
-rules: [{rule: volume, new_rows: 10}]
-"""
-OWN = f"""
-loops: loops
-warehouse: warehouse
-report: report
-kafka: {{bootstrap_servers: "{NOBODY}", timeout: 0.3}}
-registry: {{url: "http://{NOBODY}"}}
-"""
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:  # noqa: ANN401  # any document
-        """The one JSON document on stdout; fails where there is none, or more."""
-        return json.loads(self.out)
-
-
-Bfp = Callable[..., Ended]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a configuration whose broker and registry are not there."""
-    (tmp_path / "loops").mkdir()
-    (tmp_path / "loops" / "a.yaml").write_text(LOOP, encoding="utf-8")
-    (tmp_path / "own.yaml").write_text(OWN, encoding="utf-8")
-    monkeypatch.setenv("BFP_CONFIG", str(tmp_path / "own.yaml"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def bfp(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfp:
-    """Runs the command in this process, which need not import everything anew each time."""
-    monkeypatch.setattr(cli, "end_with_parent", lambda: None)
-
-    def run(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["bfp", *words])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        assert isinstance(code, int)
-        return Ended(code, *capsys.readouterr())
-
-    return run
-
-
-def python(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *words]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=home, timeout=60
-    )
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy(home: Path) -> None:
@@ -286,29 +217,6 @@ def test_schema_check_ends_with_3_on_a_contract_that_breaks_a_producer(
     assert "ErasureRequest" not in ended.document["what"]
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["status"], 0),
-        (["schema", "check"], 0),
-        (["local", "status"], 0),
-        (["dataset", "list"], 0),
-        (["local", "down"], 0),
-        (["doctor"], 75),
-        (["plan"], 75),
-        (["run"], 75),
-        (["schema", "register"], 75),
-        (["report"], 2),
-        (["demo", "--persons", "0"], 2),
-        (["no-such-command"], 2),
-    ],
-)
-def test_json_is_one_document_however_a_command_ends(bfp: Bfp, words: list[str], code: int) -> None:
-    ended = bfp(*words, "--json")
-    assert ended.code == code
-    assert ended.document
-
-
 def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
     told = bfp("status", "--json").document
     assert f"Kafka at {NOBODY} does not answer" in told.pop("broker")
@@ -349,68 +257,10 @@ def test_status_and_list_say_which_versions_were_refused_and_why(bfp: Bfp, home:
     assert (unmade.code, unmade.document["what"]) == (2, f"d/v000001 was not made: {why['reason']}")
 
 
-def test_a_bug_ends_with_70_and_keeps_its_traceback(
-    bfp: Bfp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError("planted")
-
-    bfp("status")
-    monkeypatch.setattr("processor.cli.status.config_of", broken)
-    ended = bfp("status")
-    assert (ended.code, ended.out) == (70, "")
-    assert "ZeroDivisionError: planted" in ended.err
-    assert "please report it" in ended.err
-    told = bfp("status", "--json")
-    assert (told.code, told.document["what"]) == (70, "planted")
-
-
-def test_what_fails_because_of_a_signal_is_no_bug(
-    bfp: Bfp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def torn(*_: object) -> None:
-        try:
-            raise SystemExit(143)
-        finally:
-            raise ZeroDivisionError("whoever lets go of a JVM that has ended")
-
-    bfp("status")
-    monkeypatch.setattr("processor.cli.status.config_of", torn)
-    ended = bfp("status")
-    assert (ended.code, ended.out) == (143, "")
-    assert "run again" in ended.err
-    assert "Traceback" not in ended.err
-
-
-def test_an_interrupt_is_no_bug(bfp: Bfp, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    bfp("status")
-    monkeypatch.setattr("processor.cli.status.config_of", interrupted)
-    ended = bfp("status")
-    assert ended.code == 130
-    assert "run again" in ended.err
-
-
 def test_the_module_is_the_command(home: Path) -> None:
     said = python("-m", "processor", "status", "--loop", "employmnt", "--json", home=home)
     assert said.returncode == 2
     assert json.loads(said.stdout)["remedy"] == "did you mean 'employment'?"
-
-
-def test_a_full_disk_under_stdout_ends_with_75_and_no_traceback() -> None:
-    with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "processor", "schema", "check", "--json"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert ended.returncode == 75
-    assert ended.stderr.splitlines()[-1] == "  remedy: make room, and run again"
-    assert "Traceback" not in ended.stderr
 
 
 def test_the_demo_empties_no_folder_that_is_not_its_own(bfp: Bfp, home: Path) -> None:
