@@ -6,11 +6,21 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.unit.cli.conftest import Bfp
+
+Plant = Callable[[Callable[..., None]], None]
+
+
+@pytest.fixture
+def plant(bfp: Bfp, monkeypatch: pytest.MonkeyPatch) -> Plant:
+    """Puts something else in the place of what `bfp status` does first."""
+    bfp("status")
+    return lambda planted: monkeypatch.setattr("processor.cli.status.config_of", planted)
 
 
 @pytest.mark.parametrize(
@@ -36,14 +46,11 @@ def test_json_is_one_document_however_a_command_ends(bfp: Bfp, words: list[str],
     assert ended.document
 
 
-def test_a_bug_ends_with_70_and_keeps_its_traceback(
-    bfp: Bfp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_ends_with_70_and_keeps_its_traceback(bfp: Bfp, plant: Plant) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("planted")
 
-    bfp("status")
-    monkeypatch.setattr("processor.cli.status.config_of", broken)
+    plant(broken)
     ended = bfp("status")
     assert (ended.code, ended.out) == (70, "")
     assert "ZeroDivisionError: planted" in ended.err
@@ -52,29 +59,25 @@ def test_a_bug_ends_with_70_and_keeps_its_traceback(
     assert (told.code, told.document["what"]) == (70, "planted")
 
 
-def test_what_fails_because_of_a_signal_is_no_bug(
-    bfp: Bfp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_fails_because_of_a_signal_is_no_bug(bfp: Bfp, plant: Plant) -> None:
     def torn(*_: object) -> None:
         try:
             raise SystemExit(143)
         finally:
             raise ZeroDivisionError("whoever lets go of a JVM that has ended")
 
-    bfp("status")
-    monkeypatch.setattr("processor.cli.status.config_of", torn)
+    plant(torn)
     ended = bfp("status")
     assert (ended.code, ended.out) == (143, "")
     assert "run again" in ended.err
     assert "Traceback" not in ended.err
 
 
-def test_an_interrupt_is_no_bug(bfp: Bfp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_is_no_bug(bfp: Bfp, plant: Plant) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    bfp("status")
-    monkeypatch.setattr("processor.cli.status.config_of", interrupted)
+    plant(interrupted)
     ended = bfp("status")
     assert ended.code == 130
     assert "run again" in ended.err
@@ -94,12 +97,11 @@ def test_a_full_disk_under_stdout_ends_with_75_and_no_traceback() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_full_disk_elsewhere_is_told_as_json(bfp: Bfp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_elsewhere_is_told_as_json(bfp: Bfp, plant: Plant) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    bfp("status")
-    monkeypatch.setattr("processor.cli.status.config_of", full)
+    plant(full)
     ended = bfp("status", "--json")
     assert (ended.code, ended.document["error"], ended.document["retryable"]) == (
         75,
