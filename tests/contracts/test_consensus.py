@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.avro.contracts import contract
@@ -28,7 +28,6 @@ TOLD: Mapping[str, Mapping[str, Any]] = {
 
 POLLS = [rule for rule in CONSENSUS_RULES if rule.weight is not None]
 every_rule = pytest.mark.parametrize("rule", list(CONSENSUS_RULES), ids=lambda rule: rule.name)
-lawful = settings(deadline=None)  # other work on the machine is no failure
 Said = dict[str, Any]
 said = st.fixed_dictionaries(
     {
@@ -63,7 +62,6 @@ def event(number: int, told: Said) -> Said:
 
 
 @every_rule
-@lawful
 @given(events=st.lists(said, min_size=1, max_size=8), value=st.sampled_from(VALUES))
 def test_what_all_say_is_known(rule: ConsensusRule, events: list[Said], value: str) -> None:
     found = outcome([{**each, "value_str": value} for each in events], asked(rule))
@@ -72,7 +70,6 @@ def test_what_all_say_is_known(rule: ConsensusRule, events: list[Said], value: s
 
 
 @every_rule
-@lawful
 @given(events=st.lists(said, min_size=1, max_size=8))
 def test_what_wins_was_said_and_a_tie_has_no_value(rule: ConsensusRule, events: list[Said]) -> None:
     found = outcome(events, asked(rule))
@@ -84,7 +81,6 @@ def test_what_wins_was_said_and_a_tie_has_no_value(rule: ConsensusRule, events: 
 
 
 @every_rule
-@lawful
 @given(events=st.lists(said, max_size=8), seed=st.integers())
 def test_the_order_of_arrival_decides_nothing_between_raters(
     rule: ConsensusRule, events: list[Said], seed: int
@@ -96,7 +92,6 @@ def test_the_order_of_arrival_decides_nothing_between_raters(
 
 
 @every_rule
-@lawful
 @given(events=st.lists(said, min_size=1, max_size=8))
 def test_everything_taken_back_is_retracted(rule: ConsensusRule, events: list[Said]) -> None:
     back = [

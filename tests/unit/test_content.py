@@ -24,7 +24,7 @@ rows = st.lists(
     ),
     max_size=6,
 )
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 """A machine that does other things too is slow, not wrong."""
 
 

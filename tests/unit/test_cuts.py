@@ -7,7 +7,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.batches import Bounds, Partition, Range, next_ranges
@@ -134,7 +134,6 @@ def test_a_part_is_in_proportion_and_no_partition_stands_still(
             assert abs(after.expected - ideal) < 1
 
 
-@settings(deadline=None)
 @given(sizes, st.integers(20, 3000))
 def test_parts_of_a_cut_follow_each_other_and_together_are_the_cut(
     lengths: list[int], limit: int

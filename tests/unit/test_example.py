@@ -36,7 +36,7 @@ rows_of_every_kind = st.lists(
     st.fixed_dictionaries({name: st.none() | values for name, (_, values) in KINDS.items()}),
     max_size=5,
 )
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 """A machine that does other things too is slow, not wrong."""
 
 

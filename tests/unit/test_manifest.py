@@ -54,7 +54,7 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy is not wrong
+@settings(suppress_health_check=[HealthCheck.too_slow])  # busy is not wrong
 @given(st.dictionaries(st.text(), values, max_size=5))
 def test_text_is_json_that_does_not_depend_on_order(manifest: dict[str, object]) -> None:
     written = text(manifest)

@@ -27,7 +27,7 @@ def by_hand(members: set[int]) -> list[int]:
     return found
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.none() | st.sets(hashes, max_size=5), max_size=5))
 def test_keys_are_those_of_the_definition(sets: list[set[int] | None]) -> None:
     listed = [None if each is None else list(each) for each in sets]

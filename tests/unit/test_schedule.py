@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.config import ScheduleConfig
@@ -52,7 +52,6 @@ def by_pandas(schedule: ScheduleConfig, after: datetime, upto: datetime) -> list
     return sorted(each for each in in_utc if after < each <= upto)
 
 
-@settings(deadline=None)
 @given(schedules(), moments, st.integers(0, 60 * 24 * 60))
 def test_boundaries_are_those_of_pandas(
     schedule: ScheduleConfig, after: datetime, minutes: int
@@ -63,7 +62,6 @@ def test_boundaries_are_those_of_pandas(
     assert all(left < right for left, right in pairwise(found))
 
 
-@settings(deadline=None)
 @given(schedules(), moments, st.lists(st.integers(0, 40 * 24 * 3600), max_size=6))
 def test_runs_at_any_times_find_the_boundaries_of_one_late_run(
     schedule: ScheduleConfig, start: datetime, seconds: list[int]
@@ -75,7 +73,6 @@ def test_runs_at_any_times_find_the_boundaries_of_one_late_run(
     assert in_time == (due(schedule, start, clocks[-1]) if clocks else [])
 
 
-@settings(deadline=None)
 @given(schedules(), moments)
 def test_the_newest_boundary_is_the_last_of_any_range(
     schedule: ScheduleConfig, upto: datetime

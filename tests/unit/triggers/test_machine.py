@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.triggers.facts import Facts, TrainingEvent
@@ -228,7 +228,6 @@ def lived(history: Sequence[Day], needed: int) -> list[tuple[Facts, list[Decisio
     return found
 
 
-@settings(deadline=None)
 @given(days, patience)
 def test_a_life_of_decisions(history: Sequence[Day], needed: int) -> None:
     seen = lived(history, needed)
