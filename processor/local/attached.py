@@ -11,6 +11,7 @@ import time
 
 VARIABLE = "BFP_WITH_PARENT"
 LOOK_SECONDS = 0.5
+GRACE_SECONDS = 10.0  # to unwind in: a broker and a JVM stop in less
 TERMINATED = 143  # how a shell reports SIGTERM
 
 
@@ -18,6 +19,7 @@ def end_with_parent() -> None:
     """From now on SIGTERM unwinds this process as SIGINT does; sent when its parent ends, if asked.
 
     Asked for by `BFP_WITH_PARENT=1`, as the Makefile has it: who kills make kills what it runs.
+    What has not unwound within `GRACE_SECONDS` then ends at once.
     """
     signal.signal(signal.SIGTERM, _terminated)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a shell
@@ -40,3 +42,5 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(TERMINATED)  # a callback lost the exception; what we own ends when we have

@@ -21,6 +21,7 @@ import pytest
 
 from processor.errors import DataRefused, Unavailable
 from processor.local import ivy, jars, lockfile, service, stack
+from processor.local.attached import GRACE_SECONDS
 from processor.local.lockfile import GROUPS, Artifact, locked
 from processor.local.places import cache_dir
 from processor.local.scratch import scratch
@@ -302,6 +303,28 @@ try:
 finally:
     Path(sys.argv[1], "unwound").touch()
 """
+STUBBORN = """
+import time
+from processor.local import attached
+attached.GRACE_SECONDS = 1.0
+attached.end_with_parent()
+print("started", flush=True)
+while True:
+    try:
+        time.sleep(60)
+    except BaseException:
+        pass
+"""
+SWALLOWING = """
+import sys, time
+def test_that_swallows_what_is_raised():
+    print("started", file=sys.__stdout__, flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except Exception:
+            pass
+"""
 
 
 @contextmanager
@@ -345,27 +368,46 @@ def test_run_gives_the_exit_code_and_leaves_stdout_alone(tmp_path: Path) -> None
         assert parent.wait() == 7
 
 
+@contextmanager
+def orphaned(tmp_path: Path, command: str, wanted: str) -> Iterator[int]:
+    """The process of a program that said it had started, and whose parent was then killed."""
+    script = f"{command} & echo $! > {tmp_path}/pid; wait"
+    environment = {**os.environ, "BFP_WITH_PARENT": wanted}
+    with subprocess.Popen(
+        ["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, env=environment
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "started\n"
+        child = pid_in(tmp_path / "pid")
+        shell.kill()
+        shell.wait()
+        yield child
+        if not gone(child):
+            os.kill(child, signal.SIGKILL)
+
+
 def test_a_program_ends_with_who_started_it_if_asked_for(tmp_path: Path) -> None:
-    script = f"'{sys.executable}' -c '{ATTACHED}' {tmp_path} & echo $! > {tmp_path}/pid; wait"
-    for wanted in ("1", "0"):
-        environment = {**os.environ, "BFP_WITH_PARENT": wanted}
-        with subprocess.Popen(
-            ["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, env=environment
-        ) as shell:
-            assert shell.stdout is not None
-            assert shell.stdout.readline() == "started\n"
-            child = pid_in(tmp_path / "pid")
-            shell.kill()
-            shell.wait()
-            if wanted == "1":
-                assert service.wait_for(partial(gone, child), ENDS_SECONDS)
-                assert (tmp_path / "unwound").is_file()
-                (tmp_path / "unwound").unlink()
-                (tmp_path / "pid").unlink()
-            else:
-                time.sleep(1.5)
-                assert not gone(child)
-                os.kill(child, signal.SIGKILL)
+    with orphaned(tmp_path, f"'{sys.executable}' -c '{ATTACHED}' {tmp_path}", "1") as child:
+        assert service.wait_for(partial(gone, child), ENDS_SECONDS)
+    assert (tmp_path / "unwound").is_file()
+
+
+def test_a_program_outlives_who_started_it_if_not_asked_for(tmp_path: Path) -> None:
+    with orphaned(tmp_path, f"'{sys.executable}' -c '{ATTACHED}' {tmp_path}", "0") as child:
+        time.sleep(1.5)
+        assert not gone(child)
+
+
+def test_a_program_that_will_not_unwind_ends_all_the_same(tmp_path: Path) -> None:
+    with orphaned(tmp_path, f"'{sys.executable}' -c '{STUBBORN}'", "1") as child:
+        assert service.wait_for(partial(gone, child), ENDS_SECONDS)
+
+
+def test_tests_that_swallow_exceptions_end_with_who_started_them(tmp_path: Path) -> None:
+    (tmp_path / "test_swallowing.py").write_text(SWALLOWING)
+    pytest_command = f"'{sys.executable}' -m pytest -q -s -p tests.conftest -c /dev/null"
+    with orphaned(tmp_path, f"{pytest_command} {tmp_path}/test_swallowing.py", "1") as child:
+        assert service.wait_for(partial(gone, child), GRACE_SECONDS / 2)
 
 
 def test_being_asked_to_stop_unwinds_and_says_so(tmp_path: Path) -> None:
