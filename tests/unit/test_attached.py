@@ -123,9 +123,11 @@ def orphaned(tmp_path: Path, command: str, wanted: str) -> Iterator[int]:
         child = pid_in(tmp_path / "pid")
         shell.kill()
         shell.wait()
-        yield child
-        if not gone(child):
-            os.kill(child, signal.SIGKILL)
+        try:
+            yield child
+        finally:
+            if not gone(child):
+                os.kill(child, signal.SIGKILL)
 
 
 def test_a_program_ends_with_who_started_it_if_asked_for(tmp_path: Path) -> None:
