@@ -19,9 +19,12 @@ from tests.small import SMALL
 
 
 def pytest_configure() -> None:
-    """Who kills make kills the tests, by the one exception that no test and no library catches."""
+    """Who kills make kills the tests, by an exception that neither they nor libraries catch.
+
+    pytest takes a SystemExit for one more failed test, and its own Exit is an Exception.
+    """
     end_with_parent()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # pytest's own Exit is an Exception
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
     settings.load_profile("untimed")
 

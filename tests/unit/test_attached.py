@@ -16,10 +16,9 @@ import psutil
 import pytest
 
 from processor.local import service
-from processor.local.attached import GRACE_SECONDS, TERMINATED
+from processor.local.attached import GRACE_SECONDS, LOOK_SECONDS, VARIABLE
 
 ENDS_SECONDS = 15.0
-
 
 OWNED = """
 import sys, time
@@ -66,16 +65,19 @@ def test_that_swallows_what_is_raised():
             time.sleep(60)
         except Exception:
             pass
+def test_that_pytest_would_go_on_with():
+    time.sleep(60)
 """
 
 
 @contextmanager
-def program(*words: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def program(*words: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, *map(str, words)]
-    env = {**os.environ, **environment}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as begun:
-        yield begun
-        begun.kill()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as begun:
+        try:
+            yield begun
+        finally:
+            begun.kill()
 
 
 def pid_in(path: Path) -> int:
@@ -114,7 +116,7 @@ def test_run_gives_the_exit_code_and_leaves_stdout_alone(tmp_path: Path) -> None
 def orphaned(tmp_path: Path, command: str, wanted: str) -> Iterator[int]:
     """The process of a program that said it had started, and whose parent was then killed."""
     script = f"{command} & echo $! > {tmp_path}/pid; wait"
-    environment = {**os.environ, "BFP_WITH_PARENT": wanted}
+    environment = {**os.environ, VARIABLE: wanted}
     with subprocess.Popen(
         ["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, env=environment
     ) as shell:
@@ -138,7 +140,7 @@ def test_a_program_ends_with_who_started_it_if_asked_for(tmp_path: Path) -> None
 
 def test_a_program_outlives_who_started_it_if_not_asked_for(tmp_path: Path) -> None:
     with orphaned(tmp_path, f"'{sys.executable}' -c '{ATTACHED}' {tmp_path}", "0") as child:
-        time.sleep(1.5)
+        time.sleep(3 * LOOK_SECONDS)  # that nothing happens takes a time to see
         assert not gone(child)
 
 
@@ -159,5 +161,5 @@ def test_being_asked_to_stop_unwinds_and_says_so(tmp_path: Path) -> None:
         assert attached.stdout is not None
         assert attached.stdout.readline() == "started\n"
         attached.terminate()
-        assert attached.wait() == TERMINATED
+        assert attached.wait() == 143
         assert (tmp_path / "unwound").is_file()
