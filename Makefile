@@ -12,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 # Who kills make kills what it runs; and temporary files stay in here.
-export BFP_WITH_PARENT := 1
+export BFP_ENDS_WITH := $(shell echo $$PPID)
 export TMPDIR := $(CURDIR)/$(BUILD)/tmp
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 

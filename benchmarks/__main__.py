@@ -12,12 +12,14 @@ from benchmarks.alone import say
 from benchmarks.capture.part import PART as CAPTURE
 from benchmarks.ledger.part import PART as LEDGER
 from benchmarks.parts import keep, page, written_to
+from processor.local.attached import end_when_asked
 
 PARTS = (CAPTURE, LEDGER)
 
 
 def main() -> None:
     """Runs the benchmarks and writes the page."""
+    end_when_asked()
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", choices=[part.name for part in PARTS])
     parser.add_argument("--events", type=int, help="in place of each part's usual number")

@@ -10,7 +10,7 @@ from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from processor.local import archive
-from processor.local.attached import end_with_parent
+from processor.local.attached import end_when_asked
 from processor.local.jars import ensure
 from processor.local.places import cache_dir
 from processor.local.stack import Stack, running
@@ -23,7 +23,7 @@ def pytest_configure() -> None:
 
     pytest takes a SystemExit for one more failed test, and its own Exit is an Exception.
     """
-    end_with_parent()
+    end_when_asked()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
     settings.load_profile("untimed")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+
+from processor.local.attached import VARIABLE
 
 FOR_MINUTES = (
     "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC -Xms1g -Xmn640m"
@@ -28,5 +31,8 @@ SMALL = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 
-AROUND = {"BFP_WITH_PARENT": "1", "BFP__SPARK": json.dumps(SMALL)}
-"""The environment of a job that a test runs: it ends with the test, and its data are little."""
+AROUND = {
+    VARIABLE: os.environ.get(VARIABLE, str(os.getpid())),
+    "BFP__SPARK": json.dumps(SMALL),
+}
+"""The environment of a job that a test runs: it ends with the tests, and its data are little."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from processor.errors import ProcessorError, Unavailable
-from processor.local.attached import end_with_parent
+from processor.local.attached import end_when_asked
 from processor.plugins import nearest
 from processor.version import VERSION
 
@@ -69,7 +69,7 @@ def bfp() -> None:
 
 def main() -> None:
     """Runs the command; ends with the exit code that the error tree gives."""
-    end_with_parent()
+    end_when_asked()
     try:
         bfp(standalone_mode=False, prog_name="bfp")
     except click.exceptions.Exit as asked:

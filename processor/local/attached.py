@@ -9,23 +9,26 @@ import sys
 import threading
 import time
 
-VARIABLE = "BFP_WITH_PARENT"
+import psutil
+
+VARIABLE = "BFP_ENDS_WITH"
 LOOK_SECONDS = 0.5
 GRACE_SECONDS = 10.0  # to unwind in: a broker and a JVM stop in less
 TERMINATED = 143  # how a shell reports SIGTERM
 
 
-def end_with_parent() -> None:
-    """From now on SIGTERM unwinds this process as SIGINT does; sent when its parent ends, if asked.
+def end_when_asked() -> None:
+    """From now on SIGTERM unwinds this process as SIGINT does; it is sent when our leader ends.
 
-    Asked for by `BFP_WITH_PARENT=1`, as the Makefile has it: who kills make kills what it runs.
-    What has not unwound within `GRACE_SECONDS` then ends at once.
+    The leader is the process whose number `BFP_ENDS_WITH` holds, make in the Makefile: who kills
+    make kills what it runs, at any depth and from its first moment. So does whoever kills the
+    process between. What has not unwound within `GRACE_SECONDS` then ends at once.
     """
     signal.signal(signal.SIGTERM, _terminated)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a shell
         signal.signal(signal.SIGINT, _interrupted)
-    if os.environ.get(VARIABLE) == "1":
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    if (leader := os.environ.get(VARIABLE, "")).isdecimal():
+        threading.Thread(target=_watch, args=(int(leader), os.getppid()), daemon=True).start()
 
 
 def _terminated(*_: object) -> None:
@@ -38,9 +41,17 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
+def _watch(leader: int, parent: int) -> None:
+    while os.getppid() == parent and _runs(leader):
         time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os._exit(TERMINATED)  # a callback lost the exception; what we own ends when we have
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there, and is more than what its parent has yet to take note of."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -59,7 +59,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def bfp(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfp:
     """Runs the command in this process, which need not import everything anew each time."""
-    monkeypatch.setattr(cli, "end_with_parent", lambda: None)
+    monkeypatch.setattr(cli, "end_when_asked", lambda: None)
 
     def run(*words: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["bfp", *words])
