@@ -39,7 +39,7 @@ class Service:
             process = psutil.Process(self.pid)
             mine = any(str(self.folder) in part for part in process.cmdline())
             return mine and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
+        except (psutil.Error, ValueError, OverflowError):  # the note holds what is no number of one
             return False
 
     def stop(self) -> None:

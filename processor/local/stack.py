@@ -6,14 +6,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from processor.errors import Unavailable
 from processor.local.broker import start_broker
 from processor.local.places import cache_dir
 from processor.local.registry import start_registry, url_of
 from processor.local.service import Service, found
 
-STARTERS = {"kafka": start_broker, "registry": start_registry}
+
+class Starter(Protocol):
+    """Starts a service on the data of a folder, with the jars of a cache."""
+
+    def __call__(
+        self, folder: Path, cache: Path, say: Callable[[str], None], *, owned: bool
+    ) -> Service:
+        """Returns when it answers; raises Unavailable where it does not."""
+
+
+STARTERS: dict[str, Starter] = {"kafka": start_broker, "registry": start_registry}
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ def up(home: Path, say: Callable[[str], None], *, owned: bool = False) -> Stack:
             running = found(_folder(home, name))
             if running is None:
                 say(f"starting {name}")
-                running = starter(_folder(home, name), cache_dir(), say, owned=owned)
+                running = _started(starter, _folder(home, name), say, owned=owned)
                 started.append(running)
             services[name] = running
     except BaseException:
@@ -45,6 +56,16 @@ def up(home: Path, say: Callable[[str], None], *, owned: bool = False) -> Stack:
             service.stop()
         raise
     return _stack(services)
+
+
+def _started(starter: Starter, folder: Path, say: Callable[[str], None], *, owned: bool) -> Service:
+    try:
+        return starter(folder, cache_dir(), say, owned=owned)
+    except OSError as error:
+        raise Unavailable(
+            f"nothing can be started in {folder}: {error}",
+            remedy="name a folder that may be written, on a disk with room",
+        ) from error
 
 
 def down(home: Path) -> list[str]:

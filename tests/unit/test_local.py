@@ -192,6 +192,12 @@ def test_a_stale_note_keeps_the_ports_and_is_no_service(tmp_path: Path) -> None:
     assert service.found(tmp_path) is None
 
 
+@pytest.mark.parametrize("pid", [-1, 0, 10**30])
+def test_a_note_of_no_process_is_no_service(tmp_path: Path, pid: int) -> None:
+    note(tmp_path, json.dumps({"pid": pid, "ports": {}}))
+    assert service.found(tmp_path) is None
+
+
 def test_a_process_number_that_another_program_has_now_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
         note(tmp_path, json.dumps({"pid": other.pid, "ports": {}}))
@@ -261,6 +267,20 @@ def test_a_port_that_is_taken_is_replaced_and_a_free_one_kept() -> None:
         assert other != port
     assert service.free_port(other) == other
     assert not service.answers(other)
+
+
+def test_a_folder_that_cannot_be_made_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(folder: Path, *_: object, **__: object) -> service.Service:
+        folder.mkdir(parents=True)
+        raise AssertionError("the folder was made")
+
+    monkeypatch.setitem(stack.STARTERS, "kafka", start)
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="nothing can be started in") as refused:
+        stack.up(tmp_path / "file" / "home", lambda _: None)
+    assert str(tmp_path / "file" / "home") in refused.value.what
 
 
 def test_nothing_runs_where_nothing_was_started(tmp_path: Path) -> None:
