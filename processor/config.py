@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from pydantic import (
     AfterValidator,
     Field,
+    model_validator,
 )
 
 from processor.checked import checked
@@ -28,7 +29,7 @@ from processor.layers import from_environment, from_flags, merge, read
 from processor.loops import LoopConfig, loops_in
 from processor.plugins import nearest
 from processor.resources import resource
-from processor.sections import Duration, Properties, Section
+from processor.sections import Duration, Properties, Section, Topic
 
 DEFAULTS = resource("conf", "bfp.yaml")
 
@@ -61,13 +62,13 @@ class RegistryConfig(Section):
 class Topics(Section):
     """The topic of each table of events; the names of the fields are the names of the tables."""
 
-    inferences: str = "bfp.inferences"
-    feedback: str = "bfp.feedback"
-    sessions: str = "bfp.sessions"
-    feature_sets: str = "bfp.feature-sets"
-    ground_truth: str = "bfp.ground-truth"
-    lifecycle: str = "bfp.model-lifecycle"
-    erasures: str = "bfp.erasures"
+    inferences: Topic = "bfp.inferences"
+    feedback: Topic = "bfp.feedback"
+    sessions: Topic = "bfp.sessions"
+    feature_sets: Topic = "bfp.feature-sets"
+    ground_truth: Topic = "bfp.ground-truth"
+    lifecycle: Topic = "bfp.model-lifecycle"
+    erasures: Topic = "bfp.erasures"
 
     def by_topic(self) -> dict[str, str]:
         """Table name by topic name."""
@@ -77,9 +78,9 @@ class Topics(Section):
 class Outputs(Section):
     """The topics that this software writes."""
 
-    retraining_triggers: str = "bfp.retraining-triggers"
-    datasets: str = "bfp.datasets"
-    label_requests: str = "bfp.label-requests"
+    retraining_triggers: Topic = "bfp.retraining-triggers"
+    datasets: Topic = "bfp.datasets"
+    label_requests: Topic = "bfp.label-requests"
 
 
 class BatchConfig(Section):
@@ -155,6 +156,13 @@ class Config(Section):
     loops: Path
     loop: dict[str, LoopConfig] = Field(default={})
 
+    @model_validator(mode="after")
+    def _one_topic_one_meaning(self) -> Config:
+        named = [*self.topics.model_dump().values(), *self.outputs.model_dump().values()]
+        if twice := sorted({each for each in named if named.count(each) > 1}):
+            raise ValueError(f"the topic {twice[0]} has two meanings in `topics` and `outputs`")
+        return self
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) of everything that decides a result: not where things are, nor secrets."""
@@ -202,7 +210,9 @@ def load(
         raw = merge(raw, layer)
     if "loop" in raw:
         raise ConfigError("unknown key 'loop': did you mean 'loops'?", remedy="name their folder")
-    where = str(file) if file else "the flags, or give --config FILE"
+    where = str(file) if file else "what --set and BFP__ variables say, or give --config FILE"
+    if file and any(layers[2:]):
+        where += ", or what --set and BFP__ variables put over it"
     config = checked(Config, raw, where)
     if not config.loops.is_dir():
         raise ConfigError(f"{config.loops} is no folder", remedy="set `loops` to the loops' folder")

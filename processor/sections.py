@@ -78,6 +78,19 @@ Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 """Names of columns, formats and the like: none is empty, none is there twice."""
 
 
+_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+
+
+def _topic(name: str) -> str:
+    if not _TOPIC_NAME.fullmatch(name):
+        raise ValueError(f"Kafka has no topic {name!r}: 1 to 249 of a-z A-Z 0-9 . _ -")
+    return name
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
+"""A name that Kafka takes."""
+
+
 class Section(BaseModel):
     """A part of the configuration: never changed; no unknown keys, no numbers that are none."""
 

@@ -29,13 +29,13 @@ class Warehouse:
     """The tables under one folder or URI; opening it writes nothing.
 
     Raises:
-        ConfigError: the folder is a file.
+        ConfigError: something that is no folder has that name.
     """
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/") if "://" in root else str(Path(root).resolve())
-        if Path(self.root).is_file():
-            raise ConfigError(f"the warehouse {self.root} is a file", remedy="name a folder")
+        if "://" not in root and Path(root).exists() and not Path(root).is_dir():
+            raise ConfigError(f"the warehouse {self.root} is no folder", remedy="name a folder")
 
     def uri(self, *parts: str) -> str:
         """Where a table or folder is."""

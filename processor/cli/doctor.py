@@ -89,25 +89,26 @@ def _jars() -> str:
         each for each in locked("spark") if not (cache_dir() / "spark" / each.file).is_file()
     ]
     if lacking:
+        _writable(str(cache_dir()), "cache", "BFP_CACHE")
         return f"{len(lacking)} not fetched yet; the first run does so"
     return f"{len(ensure('spark', cache_dir()))} in {cache_dir()}, each as locked"
 
 
 def _warehouse(config: Config) -> str:
-    _writable(config.warehouse)
+    _writable(config.warehouse, "warehouse", "`warehouse`")
     last = Warehouse(config.warehouse).committed(BATCHES, PLAN)
     return f"{config.warehouse}: {f'batch {last}' if last else 'empty'}"
 
 
-def _writable(root: str) -> None:
+def _writable(root: str, what: str, setting: str) -> None:
     """Raises Unavailable where a run could make no folder; makes none itself."""
     if "://" in root:
         return
     there = next(path for path in (Path(root), *Path(root).absolute().parents) if path.exists())
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise Unavailable(
-            f"the warehouse {root} cannot be written: {there} is no folder that may be",
-            remedy="make the folder writable, or set `warehouse` to another place",
+            f"the {what} {root} cannot be written: {there} is no folder that may be",
+            remedy=f"make the folder writable, or set {setting} to another place",
         )
 
 

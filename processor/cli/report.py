@@ -10,8 +10,7 @@ from processor.cli.common import config_of, configured, emit
 from processor.errors import ConfigError
 from processor.report.write import write
 from processor.stages.gather import gathered
-from processor.stages.pipeline import PLAN
-from processor.tables import BATCHES
+from processor.stages.pipeline import last_planned
 from processor.warehouse import Warehouse
 
 
@@ -36,9 +35,7 @@ def report(
 
 
 def _wanted(warehouse: Warehouse, batch: int | None) -> int:
-    last = warehouse.committed(BATCHES, PLAN)
-    if not last:
-        raise ConfigError(f"no batch yet in {warehouse.root}", remedy="`bfp run` makes the first")
+    last = last_planned(warehouse)
     if batch is not None and batch > last:
         raise ConfigError(f"no batch {batch}, the last is {last}", remedy="`bfp status` lists them")
     return batch or last

@@ -64,6 +64,8 @@ def run(
     config = config_of(config_file, flags)
     request = Request(moment_of(config, until_text), accepted)
     since = moment_of(config, span.since)
+    if span.since is not None and not span.catch_up:
+        raise ConfigError("--since says where --catch-up begins", remedy="add --catch-up")
     only = [stage(name) for name in names] or STAGES
     if names and span.catch_up:
         raise ConfigError("--catch-up finishes each batch", remedy="leave out --stage, or it")

@@ -42,6 +42,8 @@ def check_command(file: Path | None, record: str | None, as_json: bool) -> None:
     valid, or if a contract could break a producer or a reader of any shipped version.
     """
     if file is None:
+        if record is not None:
+            raise click.UsageError("--record NAME says what the events of FILE are: name FILE too")
         _check_contracts(as_json)
     else:
         _check_events(events_of(file), file, record, as_json)

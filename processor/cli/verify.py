@@ -10,6 +10,7 @@ import click
 from processor.cli.common import config_of, configured, emit, say
 from processor.errors import LossDetected
 from processor.local.spark import on_demand
+from processor.stages.pipeline import last_planned
 from processor.stages.verify import Verified
 from processor.stages.verify import verify as verify_tables
 from processor.warehouse import Warehouse
@@ -21,8 +22,10 @@ from processor.warehouse import Warehouse
 def verify(config_file: Path | None, flags: tuple[str, ...], as_json: bool, kafka: bool) -> None:  # noqa: FBT001  # click's flags
     """Recompute counts and digests of every batch; ends with 4 if one is not as proven."""
     config = config_of(config_file, flags)
+    warehouse = Warehouse(config.warehouse)
+    last_planned(warehouse)
     with on_demand(config.spark, say) as start_spark:
-        found = verify_tables(config, Warehouse(config.warehouse), start_spark(), kafka=kafka)
+        found = verify_tables(config, warehouse, start_spark(), kafka=kafka)
     document = {**vars(found), "findings": [each._asdict() for each in found.findings]}
     emit(document, as_json, lambda: _show(found))
     sys.exit(LossDetected.exit_code if found.findings else 0)

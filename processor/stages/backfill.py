@@ -16,7 +16,7 @@ from processor.overlay import Overlay
 from processor.stages import compile as compile_
 from processor.stages import decide, evaluate, measure, report, validate
 from processor.stages.base import Accepted, Context
-from processor.stages.pipeline import preflight, stored_batch
+from processor.stages.pipeline import last_planned, preflight, stored_batch
 from processor.stages.runner import run_stages
 from processor.version import code_version
 from processor.warehouse import Warehouse
@@ -76,6 +76,7 @@ def backfilled(
 
 
 def _last(base: Warehouse, upto: int | None) -> int:
+    last_planned(base)
     writes = validate.STAGE.writes
     decoded = min(base.committed(table, validate.STAGE.writer(table)) for table in writes)
     if decoded == 0 or (upto or 0) > decoded:

@@ -120,6 +120,14 @@ def begun(warehouse: Warehouse) -> Planned | None:
     return Planned(stored_batch(warehouse, last), stored=True, pending=pending) if pending else None
 
 
+def last_planned(warehouse: Warehouse) -> int:
+    """The last batch; raises ConfigError where there is none, as in a folder that is mistyped."""
+    last = warehouse.committed(BATCHES, PLAN)
+    if not last:
+        raise ConfigError(f"no batch yet in {warehouse.root}", remedy="`bfp run` makes the first")
+    return last
+
+
 def refuse_unplanned(warehouse: Warehouse) -> None:
     """A batch is planned before it is landed: a log that is ahead of the plans tells of their loss.
 

@@ -61,7 +61,8 @@ def reference(loop: LoopConfig) -> Reference | None:
     except (OSError, pa.ArrowInvalid) as error:
         raise ConfigError(
             f"the reference of {loop.loop!r} cannot be read: {error}",
-            remedy=f"put a Parquet file at {loop.reference.path}",
+            remedy=f"put a Parquet file at {loop.reference.path}; the shipped loop's is made by"
+            " `make demo`",
         ) from error
     needed = {"pred_label", "label", *loop.slices}
     if missing := sorted(needed - set(table.column_names)):

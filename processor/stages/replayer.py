@@ -11,9 +11,19 @@ from pyspark.sql import SparkSession
 
 from processor.batches import Batch
 from processor.config import Config
+from processor.errors import ConfigError
 from processor.lock import held
+from processor.plugins import nearest
 from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context
-from processor.stages.pipeline import PLAN, STAGES, Planned, begun, preflight, stored_batch
+from processor.stages.pipeline import (
+    PLAN,
+    STAGES,
+    Planned,
+    begun,
+    planned_ranges,
+    preflight,
+    stored_batch,
+)
 from processor.stages.quarantine import standing
 from processor.stages.replay import changed
 from processor.stages.runner import Taken, through
@@ -41,10 +51,12 @@ def replayed(
     """Decodes a selection of the quarantine again, as a batch; without news there is no batch.
 
     Raises:
+        ConfigError: the selection names a topic that no batch has read.
         BatchHeld: another run is at work on the warehouse.
         ProcessorError: a stage failed; the next run or replay goes on where it stopped.
     """
     preflight(config)
+    _refuse_unread(Warehouse(config.warehouse), selection)
     run_id = str(uuid.uuid4())
     with held(config.warehouse, config.batch.lease):
         context = Context(config, Warehouse(config.warehouse), run_id, start_spark, say, accepted)
@@ -56,6 +68,13 @@ def replayed(
             return Replayed(finished, None)
         planned = Planned(batch, stored=False, pending=STAGES)
         return Replayed(finished, through(context, planned))
+
+
+def _refuse_unread(warehouse: Warehouse, selection: Selection) -> None:
+    read = sorted({each.topic for _, each in planned_ranges(warehouse)})
+    for span in selection.spans:
+        if span.topic not in read:
+            raise ConfigError(f"no batch has read {span.topic}", remedy=nearest(span.topic, read))
 
 
 def _batch(context: Context, selection: Selection) -> Batch | None:

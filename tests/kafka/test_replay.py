@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from processor.avro import defects
 from processor.avro.contracts import contract
-from processor.errors import DataRefused
+from processor.errors import ConfigError, DataRefused
 from processor.local.stack import Stack
 from processor.stages.base import Accepted
 from processor.stages.pipeline import STAGES
@@ -196,6 +196,12 @@ def test_with_nothing_new_to_say_there_is_no_batch(copied: Copied) -> None:
     assert sum((rows_of(lab, n) for n in (1, 2)), Counter()) == before
 
 
+def test_a_range_of_a_topic_that_was_never_read_is_refused(copied: Copied) -> None:
+    unread = Selection.of([], [Span("other", 1, 0, 1000)])
+    with pytest.raises(ConfigError, match="no batch has read other"):
+        copied("refused").replay(unread)
+
+
 def test_a_selection_takes_what_it_names_and_nothing_else(copied: Copied) -> None:
     lab = copied("some").skip(2, *LAST)
     learn(lab.home)
@@ -206,7 +212,7 @@ def test_a_selection_takes_what_it_names_and_nothing_else(copied: Copied) -> Non
     assert lab.replay(one).taken is not None
     assert recovered(lab, 2) == {"later 1", "later 2"}
     lab.skip(3, *LAST)
-    elsewhere = Selection.of([], [Span(topic, 0, 0, 1000), Span("other", 1, 0, 1000)])
+    elsewhere = Selection.of([], [Span(topic, 0, 0, 1000)])
     assert lab.replay(elsewhere).taken is None
     rest = Selection.of([defects.UNKNOWN_SCHEMA, defects.MALFORMED], [])
     assert lab.replay(rest).taken is not None

@@ -84,6 +84,13 @@ def test_every_shipped_key_is_known_and_every_known_section_is_shipped() -> None
         ("loop: {}", "did you mean 'loops'?"),
         ("- a list", "not YAML"),
         ("kafka: [", "not YAML"),
+        ("report: a\nreport: b", "the key 'report' is there twice"),
+        ("kafka: {timeout: 1s, timeout: 2s}", "the key 'timeout' is there twice"),
+        ("topics: {inferences: my topic}", "Kafka has no topic 'my topic'"),
+        ("topics: {inferences: ..}", "Kafka has no topic '..'"),
+        (f"outputs: {{datasets: {250 * 'a'}}}", "Kafka has no topic 'aaa"),
+        ("topics: {inferences: a, feedback: a}", "the topic a has two meanings"),
+        ("topics: {inferences: bfp.datasets}", "the topic bfp.datasets has two meanings"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_nearest_key_and_the_file(
@@ -116,6 +123,12 @@ def test_what_is_wrong_in_a_loop_is_named_with_its_file(folder: Path, text: str,
         loaded(folder)
     assert said in refused.value.what
     assert str(path) in refused.value.remedy
+
+
+def test_the_remedy_names_what_is_put_over_the_file_too(folder: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        loaded(folder, "", "kafka.timeout=soon")
+    assert refused.value.remedy.startswith(f"edit {folder / 'own.yaml'}, or what --set")
 
 
 def test_a_flag_without_a_value_is_refused(folder: Path) -> None:

@@ -72,6 +72,10 @@ def test_the_version(bfp: Bfp) -> None:
         (["status", "--config", "none.yaml"], "none.yaml"),
         (["report"], "`bfp run` makes the first"),
         (["report", "--batch", "0"], "--batch"),
+        (["verify"], "`bfp run` makes the first"),
+        (["backfill"], "`bfp run` makes the first"),
+        (["run", "--since", "2020-01-01"], "add --catch-up"),
+        (["schema", "check", "--record", "FeedbackEvent"], "name FILE too"),
         (["plan", "--until", "soon"], "'soon' is no time"),
         (["run", "--until", "2999-01-01"], "is after now"),
         (["plan", "--set", "schedule.every=dya"], "schedule.every"),
@@ -182,9 +186,15 @@ def test_a_warehouse_that_cannot_be_written_ends_with_75(
     )
 
 
-def test_a_warehouse_that_is_a_file_is_refused(bfp: Bfp, home: Path) -> None:
+def test_a_command_that_only_reads_makes_no_warehouse(bfp: Bfp, home: Path) -> None:
+    assert bfp("verify").code == 2
+    assert not (home / "warehouse").exists()
+
+
+@pytest.mark.parametrize("name", ["w", "/dev/null"])
+def test_a_warehouse_that_is_no_folder_is_refused(bfp: Bfp, home: Path, name: str) -> None:
     (home / "w").touch()
-    ended = bfp("status", "--set", "warehouse=w")
+    ended = bfp("status", "--set", f"warehouse={name}")
     assert (ended.code, ended.err.splitlines()[-1]) == (2, "  remedy: name a folder")
 
 
