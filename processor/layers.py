@@ -27,19 +27,21 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 class _Loader(yaml.SafeLoader):
     """YAML whose keys are there once, as YAML 1.2 has it: of two, a reader sees the wrong one."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # of the library
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if twice := [key for key, count in Counter(map(repr, keys)).items() if count > 1]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice[0]} is there twice", node.start_mark
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401  # of the library
+        """The keys as they stand in the text: merged ones (`<<`) may be said again."""
+        node = super().compose_mapping_node(anchor)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for key, count in Counter(key.value for key in keys).items() if count > 1]:
+            raise yaml.composer.ComposerError(
+                None, None, f"the key {twice[0]!r} is there twice", node.start_mark
             )
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def _parsed(text: str, where: str) -> Any:  # noqa: ANN401  # any YAML
     """What YAML says; its library has errors of its own kind for some of what is none."""
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  # a safe one
+        return yaml.load(text, _Loader)  # noqa: S506  # it is a SafeLoader
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{where} is not YAML: {error}", remedy=f"edit {where}") from error
 

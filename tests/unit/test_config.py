@@ -125,6 +125,17 @@ def test_what_is_wrong_in_a_loop_is_named_with_its_file(folder: Path, text: str,
     assert str(path) in refused.value.remedy
 
 
+def test_a_key_that_is_merged_may_be_said_again(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, y: 3}\n", encoding="utf-8"
+    )
+    assert read(tmp_path / "own.yaml") == {
+        "a": {"x": 1, "y": 1},
+        "b": {"x": 2, "y": 1},
+        "c": {"x": 2, "y": 3},
+    }
+
+
 def test_the_remedy_names_what_is_put_over_the_file_too(folder: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         loaded(folder, "", "kafka.timeout=soon")
