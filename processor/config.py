@@ -203,15 +203,14 @@ def load(
     if file is not None:
         layers.append(_anchored(read(file), file.resolve().parent))
     outside = os.environ if environment is None else environment
-    layers.append(_anchored(from_environment(outside), Path.cwd()))
-    layers.append(_anchored(from_flags(flags), Path.cwd()))
+    over = [_anchored(each, Path.cwd()) for each in (from_environment(outside), from_flags(flags))]
     raw: dict[str, Any] = {}
-    for layer in layers:
+    for layer in (*layers, *over):
         raw = merge(raw, layer)
     if "loop" in raw:
         raise ConfigError("unknown key 'loop': did you mean 'loops'?", remedy="name their folder")
     where = str(file) if file else "what --set and BFP__ variables say, or give --config FILE"
-    if file and any(layers[2:]):
+    if file and any(over):
         where += ", or what --set and BFP__ variables put over it"
     config = checked(Config, raw, where)
     if not config.loops.is_dir():

@@ -33,8 +33,9 @@ class Warehouse:
     """
 
     def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/") if "://" in root else str(Path(root).resolve())
-        if "://" not in root and Path(root).exists() and not Path(root).is_dir():
+        place = None if "://" in root else Path(root).resolve()
+        self.root = root.rstrip("/") if place is None else str(place)
+        if place is not None and place.exists() and not place.is_dir():
             raise ConfigError(f"the warehouse {self.root} is no folder", remedy="name a folder")
 
     def uri(self, *parts: str) -> str:

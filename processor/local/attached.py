@@ -9,8 +9,6 @@ import sys
 import threading
 import time
 
-import psutil
-
 VARIABLE = "BFP_ENDS_WITH"
 LOOK_SECONDS = 0.5
 GRACE_SECONDS = 10.0  # to unwind in: a broker and a JVM stop in less
@@ -51,6 +49,8 @@ def _watch(leader: int, parent: int) -> None:
 
 def _runs(pid: int) -> bool:
     """Whether the process is there, and is more than what its parent has yet to take note of."""
+    import psutil  # noqa: PLC0415  # only who watches needs it: commands start without
+
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -41,9 +41,11 @@ def ranges(config: Config, warehouse: Warehouse, place: Place) -> list[Row]:
         ConfigError: no batch has read such a topic, partition or offset; with the nearest name.
     """
     rows = sorted(warehouse.rows(BATCHES).to_pylist(), key=lambda row: row["batch_id"])
-    _refuse("topic", place.topic, {row["topic"] for row in rows} | set(config.topics.by_topic()))
+    refuse_unread(
+        "topic", place.topic, {row["topic"] for row in rows} | set(config.topics.by_topic())
+    )
     of_topic = [row for row in rows if row["topic"] == place.topic]
-    _refuse("partition", str(place.partition), {str(row["partition"]) for row in of_topic})
+    refuse_unread("partition", str(place.partition), {str(row["partition"]) for row in of_topic})
     mine = [row for row in of_topic if row["partition"] == place.partition]
     found = [row for row in mine if row["start_offset"] <= place.offset < row["end_offset"]]
     if not found:
@@ -127,7 +129,7 @@ def _is(place: Place) -> list[tuple[str, str, Any]]:
     return [("topic", "=", place.topic), ("partition", "=", place.partition)]
 
 
-def _refuse(what: str, name: str, known: Iterable[str]) -> None:
+def refuse_unread(what: str, name: str, known: Iterable[str]) -> None:
     """Raises ConfigError, with the nearest name, for one that is not known."""
     choices = sorted(known)
     if name not in choices:

@@ -11,10 +11,9 @@ from pyspark.sql import SparkSession
 
 from processor.batches import Batch
 from processor.config import Config
-from processor.errors import ConfigError
 from processor.lock import held
-from processor.plugins import nearest
 from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context
+from processor.stages.landing import refuse_unread
 from processor.stages.pipeline import (
     PLAN,
     STAGES,
@@ -56,10 +55,13 @@ def replayed(
         ProcessorError: a stage failed; the next run or replay goes on where it stopped.
     """
     preflight(config)
-    _refuse_unread(Warehouse(config.warehouse), selection)
+    warehouse = Warehouse(config.warehouse)
+    read = {each.topic for _, each in planned_ranges(warehouse)}
+    for span in selection.spans:
+        refuse_unread("topic", span.topic, read)
     run_id = str(uuid.uuid4())
     with held(config.warehouse, config.batch.lease):
-        context = Context(config, Warehouse(config.warehouse), run_id, start_spark, say, accepted)
+        context = Context(config, warehouse, run_id, start_spark, say, accepted)
         unfinished = begun(context.warehouse)
         finished = through(context, unfinished) if unfinished else None
         batch = _batch(context, selection)
@@ -68,13 +70,6 @@ def replayed(
             return Replayed(finished, None)
         planned = Planned(batch, stored=False, pending=STAGES)
         return Replayed(finished, through(context, planned))
-
-
-def _refuse_unread(warehouse: Warehouse, selection: Selection) -> None:
-    read = sorted({each.topic for _, each in planned_ranges(warehouse)})
-    for span in selection.spans:
-        if span.topic not in read:
-            raise ConfigError(f"no batch has read {span.topic}", remedy=nearest(span.topic, read))
 
 
 def _batch(context: Context, selection: Selection) -> Batch | None:

@@ -198,7 +198,7 @@ def test_with_nothing_new_to_say_there_is_no_batch(copied: Copied) -> None:
 
 def test_a_range_of_a_topic_that_was_never_read_is_refused(copied: Copied) -> None:
     unread = Selection.of([], [Span("other", 1, 0, 1000)])
-    with pytest.raises(ConfigError, match="no batch has read other"):
+    with pytest.raises(ConfigError, match="no batch has read a topic 'other'"):
         copied("refused").replay(unread)
 
 
