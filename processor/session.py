@@ -23,10 +23,8 @@ CORRECTNESS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # else readers see no time zone
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-"""Without these a result could differ, or Delta would not be there."""
+"""Without these a result could differ."""
 
 FAST = {
     # Else each operation on a column asks the JVM six times, and both sides look up who called.
@@ -38,6 +36,8 @@ FAST = {
     "spark.sql.maxConcurrentOutputFileWriters": "16",
     # One or two files of the log are a task, and so become one file of the typed table.
     "spark.sql.files.maxPartitionBytes": str(256 << 20),
+    # Files of tables are named, not searched for: of thousands, so many tasks ask for the sizes.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
     # Keys and values of records repeat too seldom for dictionaries.
     "spark.hadoop.parquet.enable.dictionary#key": "false",
     "spark.hadoop.parquet.enable.dictionary#value": "false",
@@ -63,7 +63,6 @@ LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "8",
-    "spark.databricks.delta.snapshotPartitions": "2",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
 }

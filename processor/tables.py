@@ -124,8 +124,7 @@ def _typed(name: str, record: str) -> Table:
     return Table(name, schema, ("origin", "attempt"), sought_by=sought_by)
 
 
-# Of the origin its batch alone: files that delta-rs wrote have no statistics of the rest, and
-# Delta's Spark reads each file that lacks one of those that it is asked for.
+# Of the origin its batch alone: whoever looks for a record of the log finds its files by that.
 _SOUGHT_BY = ("batch_id", "attempt", "origin.batch_id", "event_id", "event_time", "response_time")
 
 

@@ -1,7 +1,7 @@
 """Tables appended to, once, and read as of a batch; the only file that speaks Delta.
 
-Frames are written by Spark; small tables of facts that the driver holds are written by delta-rs,
-without a JVM, with the same `txn` (docs/adr/0002).
+Every commit is delta-rs's and has a `txn`: of files that Spark wrote (docs/adr/0029), or of facts
+that the driver holds, which need no JVM (docs/adr/0002).
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from processor import files
 from processor.errors import BatchHeld, ConfigError, ProcessorError, Unavailable
 from processor.tables import Table
 
@@ -24,12 +27,15 @@ INDEXED_COLUMNS = 10
 """How many columns, from the first, have statistics by file where a table does not name them.
 Texts and maps let no reader skip a file, and cost time."""
 
+UNFIT = frozenset("[]^|\\*?{}")
+"""Characters that a place cannot have: delta-rs panics, or Spark takes the name for a pattern."""
+
 
 class Warehouse:
     """The tables under one folder or URI; opening it writes nothing.
 
     Raises:
-        ConfigError: something that is no folder has that name.
+        ConfigError: something that is no folder has that name, or the name is no table's.
     """
 
     def __init__(self, root: str) -> None:
@@ -37,6 +43,12 @@ class Warehouse:
         self.root = root.rstrip("/") if place is None else str(place)
         if place is not None and place.exists() and not place.is_dir():
             raise ConfigError(f"the warehouse {self.root} is no folder", remedy="name a folder")
+        if strange := sorted(set(self.root) & UNFIT):
+            raise ConfigError(
+                f"the warehouse {self.root} has {' '.join(strange)} in its name, which"
+                " delta-rs or Spark does not take",
+                remedy="name a folder without",
+            )
 
     def uri(self, *parts: str) -> str:
         """Where a table or folder is."""
@@ -84,23 +96,26 @@ class Warehouse:
         if (seen.transaction_version(writer) or 0) >= batch_id:
             return False
         data = rows if isinstance(rows, pa.Table) else table.rows(rows)
-        txn = CommitProperties(app_transactions=[Transaction(writer, batch_id)])
-        self._write(seen, table, data, txn)
+        self._write(seen, table, data, _once(writer, batch_id))
         self._check(table, writer, batch_id)
         return True
 
     def append_frame(self, frame: DataFrame, table: Table, writer: str, batch_id: int) -> bool:
-        """As `append_once`, for a frame that Spark computes."""
-        if self.committed(table, writer) >= batch_id:
+        """As `append_once`, for a frame that Spark computes: it writes files, delta-rs commits."""
+        seen = self._ensured(table)
+        if (seen.transaction_version(writer) or 0) >= batch_id:
             return False
-        self.ensure(table)
-        (
-            table.conform(frame)
-            .write.format("delta")
-            .mode("append")
-            .option("txnAppId", writer)
-            .option("txnVersion", batch_id)
-            .save(self.spark_uri(table))
+        folder = f"{batch_id:06d}-{uuid4()}"
+        files.write(table.conform(frame), table, f"{self.spark_uri(table)}/{folder}")
+        made = files.added(self._filesystem(table), folder, _told(table))
+        self._guarded(
+            lambda: seen.create_write_transaction(
+                [*made],
+                "append",
+                table.arrow,
+                partition_by=list(table.partition_by) or None,
+                commit_properties=_once(writer, batch_id),
+            )
         )
         self._check(table, writer, batch_id)
         return True
@@ -143,10 +158,21 @@ class Warehouse:
         wanted = [table.arrow.field(name) for name in read.column_names]
         return read.cast(pa.schema(wanted))
 
-    def frame(self, spark: SparkSession, table: Table, as_of: int | None = None) -> DataFrame:
-        """Rows with `batch_id <= as_of` (None: all), as Spark reads them."""
-        self.ensure(table)
-        frame = spark.read.format("delta").load(self.spark_uri(table))
+    def frame(
+        self,
+        spark: SparkSession,
+        table: Table,
+        as_of: int | None = None,
+        holding: pc.Expression | None = None,
+    ) -> DataFrame:
+        """Rows with `batch_id <= as_of` (None: all), as Spark reads them.
+
+        Files that can hold no row that meets `holding` are left out; the others are read whole.
+        """
+        known = pc.scalar(True) if as_of is None else pc.field("batch_id") <= as_of  # Arrow's
+        wanted = known if holding is None else known & holding
+        read = self._ensured(table).to_pyarrow_dataset(filesystem=self._filesystem(table))
+        frame = files.scan(spark, table, self.spark_uri(table), read.get_fragments(wanted))
         return frame if as_of is None else frame.where(F.col("batch_id") <= as_of)
 
     def files(self, table: Table, batch_id: int) -> tuple[int, int]:
@@ -230,6 +256,15 @@ class Warehouse:
                 f"{table.name}: the commit {writer}={batch_id} is not there",
                 remedy="run again; if it stays so, another writer uses this warehouse",
             )
+
+
+def _once(writer: str, batch_id: int) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(writer, batch_id)])
+
+
+def _told(table: Table) -> Sequence[str]:
+    """The columns whose ends a commit tells of each file."""
+    return table.sought_by or table.schema.names[:INDEXED_COLUMNS]
 
 
 def _statistics(table: Table) -> dict[str, str | None]:

@@ -15,7 +15,7 @@ from processor.local.jars import ensure
 from processor.local.places import cache_dir
 from processor.local.stack import Stack, running
 from processor.session import end, session
-from tests.small import SMALL
+from tests.small import DELTA, SMALL
 
 
 def pytest_configure() -> None:
@@ -38,8 +38,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Delta's Spark is there to read what this software wrote, which never uses it."""
     jars, scratch = ensure("spark", cache_dir()), tmp_path_factory.mktemp("spark")
-    started = session("tests", jars, SMALL, scratch, archive.options(print))
+    delta = {"spark.jars": ",".join(map(str, ensure("delta", cache_dir())))}
+    started = session("tests", jars, {**SMALL, **DELTA, **delta}, scratch, archive.options(print))
     yield started
     end(started)
 

@@ -16,7 +16,6 @@ a heap that is there at once: most of what a plan leaves behind dies young."""
 LITTLE = {
     "spark.driver.defaultJavaOptions": FOR_MINUTES,
     "spark.sql.shuffle.partitions": "1",
-    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.enabled": "false",
 }
@@ -30,6 +29,13 @@ SMALL = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
+
+DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
+"""What Delta's Spark asks for."""
 
 AROUND = {
     VARIABLE: os.environ.get(VARIABLE, str(os.getpid())),

@@ -17,10 +17,11 @@ from processor.local.lockfile import Artifact, locked, sha256
 
 ROOTS = {
     "spark": (
-        Artifact("io.delta", "delta-spark_4.1_2.13", "4.4.0"),
         Artifact("org.apache.spark", "spark-sql-kafka-0-10_2.13", "4.1.1"),
         Artifact("org.apache.spark", "spark-avro_2.13", "4.1.1"),
     ),
+    # Of the tests and benchmarks alone: the job's tables are committed by delta-rs.
+    "delta": (Artifact("io.delta", "delta-spark_4.1_2.13", "4.4.0"),),
     "broker": (Artifact("org.apache.kafka", "kafka_2.13", "4.1.1"),),
     "registry": (
         Artifact(
@@ -31,6 +32,9 @@ ROOTS = {
     ),
 }
 """What is asked for; the lock says what that comes to."""
+
+BESIDE_SPARK = ("spark", "delta")
+"""Groups that join what pyspark ships."""
 
 _STANDS_IN = {
     "commons-logging": "jcl-over-slf4j, which pyspark ships",
@@ -107,7 +111,7 @@ def _resolved(group: str, folder: Path) -> list[Artifact]:
             found.append(replace(archives[path.name], sha256=sha256(path)))
         elif path.suffix == ".jar":
             found.append(_described(path, folder / "ivy-cache"))
-    return [each for each in found if group != "spark" or not _brought_by_spark(each)]
+    return [each for each in found if group not in BESIDE_SPARK or not _brought_by_spark(each)]
 
 
 def _brought_by_spark(artifact: Artifact) -> bool:

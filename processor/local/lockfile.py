@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LOCK = Path(__file__).parent / "jars.lock.json"
-GROUPS = ("spark", "broker", "registry")
+GROUPS = ("spark", "delta", "broker", "registry")
 _CHUNK = 1 << 20  # bytes
 
 

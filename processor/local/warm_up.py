@@ -33,16 +33,16 @@ def main() -> None:
 
 
 def _job(spark: SparkSession, folder: str) -> None:
-    """Avro, joins, aggregates and Delta both ways, on a few rows."""
+    """Avro, joins, aggregates and Parquet both ways, on a few rows."""
     rows = spark.range(1000).withColumn("word", F.concat(F.lit("w"), F.col("id") % 7))
-    rows.select(to_avro(F.struct("id", "word")).alias("value")).write.format("delta").save(
+    rows.select(to_avro(F.struct("id", "word")).alias("value")).write.parquet(
         f"file://{folder}/table"
     )
-    read = spark.read.format("delta").load(f"file://{folder}/table")
+    read = spark.read.parquet(f"file://{folder}/table")
     back = read.select(from_avro("value", SCHEMA).alias("e")).select("e.*")
     first = back.groupBy("word").agg(F.min_by("id", F.struct("id")).alias("first"))
     joined = back.join(first, "word", "left_semi").join(F.broadcast(first), "word")
-    joined.repartition(2).write.mode("append").format("delta").save(f"file://{folder}/other")
+    joined.repartition(2).write.parquet(f"file://{folder}/other")
     joined.groupBy("word").agg(F.array_sort(F.collect_list(F.struct("word")))).collect()
 
 

@@ -17,7 +17,7 @@ from processor.batches import Batch, Partition, Proof, Range, left_of
 from processor.kafka.offsets import Broker
 from processor.kafka.source import COMMITTED, UNCOMMITTED, read
 from processor.stages.base import Context
-from processor.tables import COORDINATES, LOG
+from processor.tables import COORDINATES
 
 
 class Landed(NamedTuple):
@@ -150,7 +150,7 @@ def _holes(
     readable = [left for each in holed if (left := left_of(each, now.get(part(each)))).expected]
     if not readable:
         return {}
-    log = context.frame(LOG, batch).where(F.col("batch_id") == batch.id).select(*COORDINATES)
+    log = context.landed(batch, [batch.id]).select(*COORDINATES)
 
     def beyond(isolation: str) -> dict[Partition, int]:
         again = read(context.spark, context.config.kafka, readable, isolation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,7 +14,7 @@ from processor.loops import LoopConfig
 from processor.measure.arrivals import ARRIVAL, Counts, about, counted, rates, source_of, targets
 from processor.measurements import Measurement
 from processor.stages.base import Context, watermarks
-from processor.stages.sources import valid
+from processor.stages.sources import may_be_recent, valid
 
 _PARTS = {"feedback": ("candidate_id", "item_id"), "ground_truth": ()}
 """What an event may be about of its target, by table."""
@@ -41,11 +41,13 @@ def _events(
 ) -> DataFrame:
     """What was said of the loop's metrics: in this batch, and lately."""
     table = asked[0].signal.source
-    recent = _since(mark, loop.arrivals.lookback)
+    start = mark and mark - loop.arrivals.lookback
+    recent = _since(start)
     parts = (F.coalesce(name, F.lit("")) for name in _PARTS[table])
     metrics = [each.rule.metric for each in asked]
-    said = valid(context, table, batch).where(F.col("metric").isin(*metrics))
-    return said.where(recent | (F.col("batch_id") == batch.id)).select(
+    said = valid(context, table, batch, may_be_recent(start, batch))
+    mine = said.where(F.col("metric").isin(*metrics))
+    return mine.where(recent | (F.col("batch_id") == batch.id)).select(
         *("event_id", "event_time", "metric"),
         (F.col("op") == "CREATE").alias("created"),
         recent.alias("recent"),
@@ -61,8 +63,9 @@ def _reachable(
 ) -> DataFrame:
     """The inferences that a recent answer in its window can be about, of any model."""
     longest = max(each.rule.patience for each in asked)
-    return valid(context, "inferences", batch).where(_since(mark, loop.arrivals.lookback + longest))
+    start = mark and mark - loop.arrivals.lookback - longest
+    return valid(context, "inferences", batch, may_be_recent(start, batch)).where(_since(start))
 
 
-def _since(mark: datetime | None, span: timedelta) -> Column:
-    return F.lit(True) if mark is None else F.col("event_time") >= F.lit(mark - span)
+def _since(start: datetime | None) -> Column:
+    return F.lit(True) if start is None else F.col("event_time") >= F.lit(start)

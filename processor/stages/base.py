@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.config import Config
-from processor.tables import BATCHES, PROOFS, Table
+from processor.tables import BATCHES, LOG, PROOFS, Table
 from processor.warehouse import Warehouse
 
 
@@ -61,9 +63,18 @@ class Context:
         """The session of this process."""
         return self.start_spark()
 
-    def frame(self, table: Table, batch: Batch) -> DataFrame:
-        """The table as of `batch`."""
-        return self.warehouse.frame(self.spark, table, as_of=batch.id)
+    def frame(self, table: Table, batch: Batch, holding: pc.Expression | None = None) -> DataFrame:
+        """The table as of `batch`, without files that can hold no row of `holding`."""
+        return self.warehouse.frame(self.spark, table, batch.id, holding)
+
+    def landed(self, batch: Batch, batches: Collection[int], topic: str | None = None) -> DataFrame:
+        """The rows of the log that `batches` landed, of one topic or (None) of all."""
+        holding = pc.field("batch_id").isin(batches)
+        if topic is not None:
+            holding &= pc.field("topic") == topic
+        whole = self.frame(LOG, batch, holding)  # first: without its session there are no columns
+        mine = whole.where(F.col("batch_id").isin(*batches))
+        return mine if topic is None else mine.where(F.col("topic") == topic)
 
     def rows(self, table: Table, batch: Batch) -> list[dict[str, Any]]:
         """The rows of a small table as of `batch`."""

@@ -142,7 +142,7 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     since = since_of(context, loop, recipe, parent)
     fresh = labels.total()
     if fresh and recipe.config.mode == FULL:
-        news = _known(ledger(context, loop, batch)).where(F.col("batch_id") > parent.batch_id)
+        news = _known(ledger(context, loop, batch, after=parent.batch_id))
         fresh = chosen.join(news, "inference_id", "left_semi").count()
     told = (labels, dropped, effective, fresh, asked.fit, asked.confusion)
     likeliest = max(given.values(), default=0.0)
@@ -161,7 +161,7 @@ def candidates(
     keys = keys_of(context, batch, loop, recipe, since_of(context, loop, recipe, parent))
     if recipe.config.mode != FULL and parent.version:
         # A day's news are of few of all that is not settled: Spark looks for those first.
-        said = ledger(context, loop, batch).where(F.col("batch_id") > parent.batch_id)
+        said = ledger(context, loop, batch, after=parent.batch_id)
         keys = keys.join(said.select("inference_id"), "inference_id", "left_semi")
     frame = supervised.candidates(news, keys, recipe, watermarks(context).get(batch.id))
     return Candidates(frame, soft.fit, soft.confusion) if soft else Candidates(frame, {}, {})
@@ -201,10 +201,9 @@ def _news(
 
     For a full version, the last thing known of each; nothing where nothing is new.
     """
-    known = ledger(context, loop, batch)
-    since = known.where(F.col("batch_id") > parent.batch_id)
+    since = ledger(context, loop, batch, after=parent.batch_id)
     is_full = recipe.config.mode == FULL and not _known(since).isEmpty()
-    news = _last(known if is_full else since)
+    news = _last(ledger(context, loop, batch) if is_full else since)
     if recipe.config.sources.misbehaving == "keep":
         return news
     return marked(context, loop, batch, news)

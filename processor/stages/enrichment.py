@@ -14,7 +14,7 @@ from processor.datasets.as_of import ASKED, as_of, is_future
 from processor.feedback.outcomes import PLACE, first_by
 from processor.loops import ATTRIBUTE, EnrichConfig
 from processor.stages.base import Context
-from processor.stages.sources import later, valid
+from processor.stages.sources import valid_since
 from processor.tables import COORDINATES
 
 EXAMPLES = 5  # rows named
@@ -78,7 +78,8 @@ def states(context: Context, batch: Batch, told: EnrichConfig, since: datetime |
     An event that was sent twice counts once. Older than `max_age` before `since` is too old for
     any row.
     """
-    said = later(valid(context, "sessions", batch), since and since - told.max_age, "event_time")
+    heard = since and since - told.max_age
+    said = valid_since(context, "sessions", batch, heard, "event_time")
     wanted = said.select(
         "event_id",
         F.col("session_id").alias("key"),

@@ -13,7 +13,7 @@ from processor.feedback import attribution
 from processor.feedback.question import Question
 from processor.loops import LoopConfig
 from processor.stages.base import Context, watermarks
-from processor.stages.sources import later, valid
+from processor.stages.sources import may_be_recent, valid, valid_since
 from processor.tables import COORDINATES
 
 ORPHAN = "orphan"
@@ -38,13 +38,13 @@ def expired(
     now, before = (question.rule.horizon(marks.get(n)) for n in (batch.id, batch.id - 1))
     if now is None:
         return None
-    events = valid(context, question.signal.source, batch)
+    events = valid(context, question.signal.source, batch, may_be_recent(before, batch))
     is_new, at = F.col("batch_id") == batch.id, F.col("event_time")
     in_time = F.lit(True) if before is None else at > F.lit(before)
     due = attribution.read(events.where((at <= F.lit(now)) & (is_new | in_time)), question)
     # What is looked for may have had answers that were recorded, of a moment after `before`.
     since = question.rule.horizon(before)
-    inferences = later(valid(context, "inferences", batch), since, "response_time", "event_time")
+    inferences = valid_since(context, "inferences", batch, since, "response_time", "event_time")
     known = inferences.select(F.col(question.level.key).alias("target"))
     orphans = due.where(in_time).join(known, "target", "left_anti")
     told = _told(orphans, ORPHAN).unionByName(_told(due.where(~in_time), TOO_LATE))

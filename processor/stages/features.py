@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyspark.sql import functions as F
-
 from processor.batches import Batch
 from processor.loops import LoopConfig
 from processor.measure import definitions
@@ -22,7 +20,7 @@ def violations(context: Context, loop: LoopConfig, batch: Batch) -> Iterator[Mea
     spans = definitions.spans(_said(context, batch), loop.model)
     if not spans:
         return
-    news = inferences(context, loop, batch).where(F.col("batch_id") == batch.id)
+    news = inferences(context, loop, batch, after=batch.id - 1)
     found = counted(news, spans).collect()
     for row in sorted(found, key=lambda row: (row["model_version"], row["feature"])):
         yield from shares(loop, row.asDict())

@@ -129,7 +129,7 @@ def _profiles(
     context: Context, loop: LoopConfig, batch: Batch, against: Reference | None
 ) -> dict[str, dict[str, Profile]]:
     """Counts of every feature that the batch brought, by model version and feature."""
-    news = inferences(context, loop, batch).where(F.col("batch_id") == batch.id)
+    news = inferences(context, loop, batch, after=batch.id - 1)
     edges = {n: edges_of(v) for n, v in against.numeric().items()} if against else {}
     totals = {
         r["model_version"]: r["count"] for r in news.groupBy("model_version").count().collect()

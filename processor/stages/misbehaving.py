@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -32,7 +32,7 @@ from processor.measure.tallies import (
 )
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, Writes, watermarks
-from processor.stages.sources import valid
+from processor.stages.sources import may_be_recent, valid
 from processor.tables import COORDINATES, SOURCES, struct
 from processor.terms.columns import Columns
 
@@ -119,8 +119,9 @@ def _said(context: Context, loop: LoopConfig, question: Question, batch: Batch) 
     reading = question.readings(Columns())[0]
     span = question.rule.patience + loop.arrivals.lookback
     before = watermarks(context).get(batch.id - 1)
-    lately = _since(before, question.rule.patience, span)
-    events = valid(context, FEEDBACK, batch).where(reading.counts)
+    start = before and _stretch(before - question.rule.patience, span)
+    lately = F.lit(True) if start is None else F.col("event_time") >= F.lit(start)
+    events = valid(context, FEEDBACK, batch, may_be_recent(start, batch)).where(reading.counts)
     part = F.col("candidate_id") if question.level.by_candidate else F.lit("")
     return events.where(lately | (F.col("batch_id") == batch.id)).select(
         *("event_id", "event_time", "metric", "reaction_ms"),
@@ -135,15 +136,12 @@ def _said(context: Context, loop: LoopConfig, question: Question, batch: Batch) 
     )
 
 
-def _since(before: datetime | None, patience: timedelta, span: timedelta) -> Column:
-    """Whether an event is of a stretch of time that answers in time may still be added to.
+def _stretch(at: datetime, span: timedelta) -> datetime:
+    """When the stretch of time began that `at` is in.
 
     Whole stretches only, so that all that was said in one is looked at, whenever it is.
     """
-    if before is None:
-        return F.lit(True)
-    start = _EPOCH + (before - patience - _EPOCH) // span * span
-    return F.col("event_time") >= F.lit(start)
+    return _EPOCH + (at - _EPOCH) // span * span
 
 
 def _known(tallies: DataFrame, loop: LoopConfig) -> dict[str, Tally]:

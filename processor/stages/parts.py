@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.stages.base import Context
-from processor.tables import BATCHES, LOG
+from processor.tables import BATCHES
 
 
 def stamps(context: Context, batch: Batch, latest: Sequence[datetime]) -> list[datetime]:
@@ -23,8 +23,7 @@ def stamps(context: Context, batch: Batch, latest: Sequence[datetime]) -> list[d
     if batch.cut_time is not None or not (before := parts_before(context, batch)):
         return list(latest)
     limit = batch.planned_at + context.config.batch.watermark_tolerance
-    log = context.frame(LOG, batch).where(F.col("batch_id").isin(before))
-    believable = log.where(F.col("timestamp") <= F.lit(limit))
+    believable = context.landed(batch, before).where(F.col("timestamp") <= F.lit(limit))
     (row,) = believable.agg(F.max("timestamp").alias("latest")).collect()
     return [*latest, *([row["latest"].astimezone()] if row["latest"] else [])]
 

@@ -20,7 +20,7 @@ from processor.stages.base import Context
 from processor.stages.schemas import Schemas, resolved
 from processor.stages.selection import Selection
 from processor.stages.typed import FIRST_ATTEMPT, typed
-from processor.tables import COORDINATES, LOG, TYPED
+from processor.tables import COORDINATES, TYPED
 
 _PLACE = ("batch_id", *COORDINATES)
 
@@ -54,8 +54,7 @@ def _log(context: Context, batch: Batch, name: str, selection: Selection) -> Dat
     landed = [row["batch_id"] for row in keys.select("batch_id").distinct().collect()]
     if not landed:
         return None
-    log = context.frame(LOG, batch).where(F.col("batch_id").isin(landed))
-    return log.join(keys, list(_PLACE))
+    return context.landed(batch, landed).join(keys, list(_PLACE))
 
 
 def _quarantined(context: Context, batch: Batch, name: str) -> DataFrame:

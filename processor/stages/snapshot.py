@@ -150,9 +150,8 @@ def _gone(each: Range, count: int) -> str:
 def _landed(context: Context, batch: Batch) -> dict[Partition, Landed]:
     if not context.warehouse.files(LOG, batch.id)[0]:
         return {}
-    log = context.frame(LOG, batch).where(F.col("batch_id") == batch.id)
     limit = batch.planned_at + context.config.batch.watermark_tolerance
-    return landed(log, limit)
+    return landed(context.landed(batch, [batch.id]), limit)
 
 
 def _proof_rows(context: Context, batch: Batch) -> list[Mapping[str, Any]]:

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -21,18 +24,45 @@ SESSION_AGE = timedelta(days=30)
 """What a session last said longer ago tells nothing of who is in it."""
 
 
-def valid(context: Context, table: str, batch: Batch) -> DataFrame:
-    """Valid events as of `batch`, with their place, as `outcomes.PLACE` names it."""
-    frame = context.frame(TYPED[table], batch).where(F.size("defects") == 0)
+def valid(
+    context: Context, table: str, batch: Batch, holding: pc.Expression | None = None
+) -> DataFrame:
+    """Valid events as of `batch`, with their place, as `outcomes.PLACE` names it.
+
+    Files that can hold no row of `holding` are left out.
+    """
+    frame = context.frame(TYPED[table], batch, holding).where(F.size("defects") == 0)
     place = (F.col("origin")[name].alias(name) for name in COORDINATES)
     return frame.select("*", F.col("origin")["batch_id"].alias("landed"), *place)
 
 
-def inferences(
-    context: Context, loop: LoopConfig, batch: Batch, since: datetime | None = None
+def valid_since(
+    context: Context,
+    table: str,
+    batch: Batch,
+    since: datetime | None,
+    *times: str,
+    after: int = 0,
 ) -> DataFrame:
-    """The loop's inferences that someone saw; `response_time` falls back to `event_time`."""
-    found = later(valid(context, "inferences", batch), since, "response_time", "event_time")
+    """Valid events as of `batch` that are `later`."""
+    holding = may_be_later(since, *times, after=after)
+    return later(valid(context, table, batch, holding), since, *times, after=after)
+
+
+def inferences(
+    context: Context,
+    loop: LoopConfig,
+    batch: Batch,
+    since: datetime | None = None,
+    *,
+    after: int = 0,
+) -> DataFrame:
+    """The loop's inferences that someone saw; `response_time` falls back to `event_time`.
+
+    Those that landed in batches after `after` alone.
+    """
+    times = ("response_time", "event_time")
+    found = valid_since(context, "inferences", batch, since, *times, after=after)
     return attribution.seen(found, loop.model)
 
 
@@ -49,7 +79,7 @@ def answers(
 
     Then the inferences whose shares may have changed in the batch; None where none is shared.
     """
-    events = later(valid(context, question.signal.source, batch), since, "event_time")
+    events = valid_since(context, question.signal.source, batch, since, "event_time")
     said = attribution.read(events, question)
     # Who shares an answer may be older than it by a window.
     reach = question.rule.window if question.level.shared else timedelta(0)
@@ -65,15 +95,24 @@ def requests(context: Context, as_of: int, since: datetime | None = None) -> Dat
     """The labels that every loop asked for, as of a batch; None where nothing ever was."""
     if not context.warehouse.has_rows(LABEL_REQUESTS):
         return None
-    made = context.warehouse.frame(context.spark, LABEL_REQUESTS, as_of=as_of)
+    holding = may_be_later(since, "response_time")
+    made = context.warehouse.frame(context.spark, LABEL_REQUESTS, as_of, holding)
     return later(made, since, "response_time")
 
 
 def ledger(
-    context: Context, loop: LoopConfig, batch: Batch, since: datetime | None = None
+    context: Context,
+    loop: LoopConfig,
+    batch: Batch,
+    since: datetime | None = None,
+    *,
+    after: int = 0,
 ) -> DataFrame:
-    """What the ledger says, as of `batch`, of the metric that the loop's datasets follow."""
-    return said_of(context, loop, question_of(loop, loop.outcome), batch, since)
+    """What the ledger says, as of `batch`, of the metric that the loop's datasets follow.
+
+    What batches after `after` said alone.
+    """
+    return said_of(context, loop, question_of(loop, loop.outcome), batch, since, after=after)
 
 
 def said_of(
@@ -82,11 +121,14 @@ def said_of(
     question: Question,
     batch: Batch,
     since: datetime | None = None,
+    *,
+    after: int = 0,
 ) -> DataFrame:
     """What the ledger says, as of `batch`, of one metric of the loop."""
-    whole = context.frame(OUTCOMES, batch)  # first: without its session there are no columns
+    # First: without its session there are no columns.
+    whole = context.frame(OUTCOMES, batch, may_be_later(since, "response_time", after=after))
     mine = whole.where((F.col("loop") == loop.loop) & (F.col("metric") == question.rule.metric))
-    return later(mine, since, "response_time")
+    return later(mine, since, "response_time", after=after)
 
 
 def sliced(
@@ -97,19 +139,37 @@ def sliced(
     Where all rows responded after `since`, a session that said nothing in SESSION_AGE before it,
     or later, is over, and says nothing.
     """
-    known = later(valid(context, "sessions", batch), since and since - SESSION_AGE, "event_time")
+    heard = since and since - SESSION_AGE
+    known = valid_since(context, "sessions", batch, heard, "event_time")
     last = F.max_by("protected_attributes", F.struct("seq", "event_time", "batch_id", "offset"))
     by_session = known.groupBy("session_id").agg(last.alias("slices"))
     return rows.join(by_session, "session_id", "left")
 
 
-def later(rows: DataFrame, since: datetime | None, *times: str) -> DataFrame:
-    """Rows after `since`, by the first of the columns `times` that says when."""
+def later(rows: DataFrame, since: datetime | None, *times: str, after: int = 0) -> DataFrame:
+    """Rows of batches after `after`, and after `since` by the first of `times` that says when."""
+    if after:
+        rows = rows.where(F.col("batch_id") > after)
     if since is None:
         return rows
-    # Not by the coalesced time: Delta and Parquet tell files apart by columns alone.
+    # Not by the coalesced time: Parquet tells parts of files apart by columns alone.
     test, unsaid = F.lit(False), F.lit(True)
     for name in times:
         test |= unsaid & (F.col(name) > F.lit(since))
         unsaid &= F.col(name).isNull()
     return rows.where(test)
+
+
+def may_be_later(since: datetime | None, *times: str, after: int = 0) -> pc.Expression:
+    """What a file has to hold to have a row of `later`."""
+    newer = pc.field("batch_id") > after
+    if since is None:
+        return newer
+    return newer & reduce(or_, (pc.field(name) > pc.scalar(since) for name in times))
+
+
+def may_be_recent(start: datetime | None, batch: Batch) -> pc.Expression | None:
+    """What a file has to hold to have an event at or after `start`, or one of the batch's own."""
+    if start is None:
+        return None
+    return (pc.field("event_time") >= pc.scalar(start)) | (pc.field("batch_id") == batch.id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from processor.avro.framing import SchemaRef
 from processor.batches import Batch
@@ -40,13 +39,8 @@ def _landed(context: Context, batch: Batch) -> Iterator[tuple[str, DataFrame]]:
     schemas = resolved(context, batch, refs)
     for name, topic in context.config.topics.model_dump().items():
         if topic in filled:
-            log = _log(context, batch, topic)
+            log = context.landed(batch, [batch.id], topic)
             yield name, typed(log, name, schemas, largest=context.config.limits.record_bytes)
-
-
-def _log(context: Context, batch: Batch, topic: str) -> DataFrame:
-    log = context.frame(LOG, batch)
-    return log.where((F.col("batch_id") == batch.id) & (F.col("topic") == topic))
 
 
 STAGE = Stage(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from processor.errors import ProcessorError, Unavailable
-from processor.tables import LOG, TABLES, Table
+from processor import files
+from processor.errors import BatchHeld, ProcessorError, Unavailable
+from processor.tables import LOG, OUTCOMES, TABLES, TYPED, Table
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -129,16 +132,91 @@ def test_spark_and_arrow_write_and_read_the_same(
     }
 
 
-def test_an_independent_reader_sees_the_same(warehouse: Warehouse, spark: SparkSession) -> None:
+def test_of_two_that_write_one_batch_at_once_one_is_refused(
+    warehouse: Warehouse, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other commits when the files are written and not yet rows of the table."""
+    rows, write = [row(LOG, 1)], files.write
+
+    def slowly(frame: DataFrame, table: Table, uri: str) -> None:
+        write(frame, table, uri)
+        assert Warehouse(warehouse.root).append_once(LOG, rows, "writer", 1)
+
+    monkeypatch.setattr(files, "write", slowly)
+    frame = spark.createDataFrame(LOG.rows(rows))
+    with pytest.raises(BatchHeld):
+        warehouse.append_frame(frame, LOG, "writer", 1)
+    assert listed(warehouse.rows(LOG)) == listed(rows)
+
+
+def test_an_independent_reader_sees_the_same(tmp_path: Path, spark: SparkSession) -> None:
     rows = [row(LOG, 1) | {"topic": "t", "offset": offset} for offset in range(3)]
-    warehouse.append_once(LOG, rows[:2], "writer", 1)
+    place = Warehouse(str(tmp_path))
+    place.append_once(LOG, rows[:2], "writer", 1)
     more = spark.createDataFrame(LOG.rows([rows[2] | {"batch_id": 2}]))
-    warehouse.append_frame(more, LOG, "writer", 2)
-    files = [unquote(uri) for uri in DeltaTable(warehouse.uri(LOG.name)).file_uris()]
-    seen = duckdb.read_parquet(files, hive_partitioning=True)
+    place.append_frame(more, LOG, "writer", 2)
+    names = [unquote(uri) for uri in DeltaTable(place.uri(LOG.name)).file_uris()]
+    seen = duckdb.read_parquet(names, hive_partitioning=True)
     assert seen.project('sum("offset"), count(*), max(batch_id)').fetchall() == [(3, 3, 2)]
-    assert warehouse.files(LOG, 1)[0] == 2
-    assert warehouse.files(LOG, 2)[0] == 1
+    assert place.files(LOG, 1)[0] == 2
+    assert place.files(LOG, 2)[0] == 1
+
+
+@pytest.mark.parametrize("table", [LOG, *TYPED.values(), OUTCOMES], ids=lambda table: table.name)
+def test_deltas_own_spark_finds_rows_by_what_a_commit_tells(
+    tmp_path: Path, spark: SparkSession, table: Table
+) -> None:
+    """It leaves out files by their statistics: a wrong one would hide rows."""
+    place, said = Warehouse(str(tmp_path)), row(table, 1)
+    place.append_once(table, [said, empty(table, 2)], "arrow", 2)
+    place.append_frame(place.frame(spark, table), table, "spark", 2)
+    wanted = F.lit(True)
+    for name in {*(table.sought_by or ("batch_id",)), *table.partition_by} & said.keys():
+        wanted &= F.col(name) == F.lit(said[name]).cast(table.schema[name].dataType)
+    seen = spark.read.format("delta").load(place.spark_uri(table))
+    assert seen.where(wanted).count() == 2
+    assert seen.count() == 4
+
+
+@pytest.mark.parametrize("table", [*TYPED.values(), OUTCOMES], ids=lambda table: table.name)
+def test_a_file_that_spark_wrote_says_its_ends_and_its_nulls(
+    warehouse: Warehouse, spark: SparkSession, table: Table
+) -> None:
+    warehouse.append_once(table, [row(table, 1), empty(table, 2)], "arrow", 2)
+    warehouse.append_frame(warehouse.frame(spark, table).coalesce(1), table, "spark", 2)
+    actions = pa.table(DeltaTable(warehouse.uri(table.name)).get_add_actions(flatten=True))
+    *_, (said,) = sorted(
+        ([one] for one in actions.to_pylist()), key=lambda one: "/" in one[0]["path"]
+    )
+    assert said["num_records"] == 2
+    assert (said["min.batch_id"], said["max.batch_id"], said["null_count.batch_id"]) == (1, 2, 0)
+    for name in table.sought_by:
+        if name not in {"batch_id", "origin.batch_id"}:
+            given = row(table, 1)[name]
+            ends = (said[f"min.{name}"], said[f"max.{name}"], said[f"null_count.{name}"])
+            assert ends == (given, given, 1), name
+
+
+def test_files_that_can_hold_nothing_that_is_asked_for_are_not_read(
+    warehouse: Warehouse, spark: SparkSession
+) -> None:
+    hour, table = timedelta(hours=1), TYPED["feedback"]
+    for number in (1, 2, 3):
+        rows = [empty(table, number) | {"event_time": WHEN + number * hour}]
+        frame = spark.createDataFrame(table.rows(rows))
+        warehouse.append_frame(frame, table, "spark", number)
+
+    def read(holding: pc.Expression, as_of: int | None = None) -> list[int]:
+        found = warehouse.frame(spark, table, as_of, holding).select("batch_id").collect()
+        return sorted(each["batch_id"] for each in found)
+
+    time = pc.field("event_time")
+    assert read(time > pc.scalar(WHEN + 2 * hour)) == [3]
+    assert read(time >= pc.scalar(WHEN + 2 * hour)) == [2, 3], "to the microsecond"
+    assert read(time >= pc.scalar(WHEN + 2 * hour), as_of=2) == [2]
+    assert read((time > pc.scalar(WHEN + 2 * hour)) | (pc.field("batch_id") == 1)) == [1, 3]
+    assert read(pc.field("batch_id").isin([2])) == [2]
+    assert read(pc.field("event_id") == "nobody's") == []
 
 
 def test_columns_and_conditions_are_read_alone(warehouse: Warehouse) -> None:

@@ -33,7 +33,7 @@ def planted(folder: Path, group: str, content: bytes = b"bad") -> None:
 
 @pytest.fixture
 def own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Artifact]:
-    """A lock of three small files, one in each group."""
+    """A lock of small files, one in each group."""
     content = {group: f"content of {group}".encode() for group in GROUPS}
     path = tmp_path / "lock.json"
     monkeypatch.setattr(lockfile, "LOCK", path)
@@ -64,10 +64,11 @@ def test_a_file_with_another_content_is_refused_by_name(
 def test_files_as_locked_are_given_in_the_order_of_the_lock(
     tmp_path: Path, own_lock: list[Artifact]
 ) -> None:
-    assert jars.ensure("broker", tmp_path) == [tmp_path / "broker" / own_lock[1].file]
-    path = tmp_path / "broker" / own_lock[1].file
+    name = own_lock[GROUPS.index("broker")].file
+    path = tmp_path / "broker" / name
+    assert jars.ensure("broker", tmp_path) == [path]
     path.write_bytes(path.read_bytes() + b"\n")
-    with pytest.raises(DataRefused, match=own_lock[1].file):
+    with pytest.raises(DataRefused, match=name):
         jars.ensure("broker", tmp_path)
 
 
