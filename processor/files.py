@@ -14,11 +14,11 @@ import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from processor.tables import Table
+from processor.table import Table
 
 Scalar = str | int | float | datetime
 _MILLISECOND = 1_000_000  # nanoseconds
@@ -51,12 +51,13 @@ def scan(spark: SparkSession, table: Table, uri: str, files: Iterable[ds.Fragmen
         )
         for keys, paths in sorted(shares.items())
     ]
-    if not frames:  # in a form that the planner knows to be empty
-        frames = [spark.range(0).where(F.lit(False)).select(*_nothing(table))]  # SQL's
+    if not frames:
+        # In a form that the planner knows to be empty.
+        frames = [spark.range(0).where("false").select(*_nothing(table))]
     return reduce(DataFrame.union, (each.select(*table.schema.names) for each in frames))
 
 
-def _nothing(table: Table) -> list[Any]:
+def _nothing(table: Table) -> list[Column]:
     return [F.lit(None).cast(each.dataType).alias(each.name) for each in table.schema]
 
 

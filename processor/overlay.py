@@ -9,16 +9,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from processor.errors import ProcessorError
-from processor.tables import (
-    BATCHES,
-    LABEL_REQUESTS,
-    LOG,
-    LOSSES,
-    PROOFS,
-    SCHEMAS,
-    TYPED,
-    Table,
-)
+from processor.table import Table
+from processor.tables import BATCHES, LABEL_REQUESTS, LOG, LOSSES, PROOFS, SCHEMAS, TYPED
 from processor.warehouse import Warehouse
 
 SHARED = (BATCHES, LOG, LOSSES, PROOFS, SCHEMAS, *TYPED.values(), LABEL_REQUESTS)

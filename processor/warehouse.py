@@ -7,6 +7,8 @@ that the driver holds, which need no JVM (docs/adr/0002).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,7 +23,7 @@ from pyspark.sql import functions as F
 
 from processor import files
 from processor.errors import BatchHeld, ConfigError, ProcessorError, Unavailable
-from processor.tables import Table
+from processor.table import Table
 
 INDEXED_COLUMNS = 10
 """How many columns, from the first, have statistics by file where a table does not name them.
@@ -169,8 +171,10 @@ class Warehouse:
 
         Files that can hold no row that meets `holding` are left out; the others are read whole.
         """
-        known = pc.scalar(True) if as_of is None else pc.field("batch_id") <= as_of  # Arrow's
-        wanted = known if holding is None else known & holding
+        bounds = [holding] if holding is not None else []
+        if as_of is not None:
+            bounds.append(pc.field("batch_id") <= as_of)
+        wanted = reduce(and_, bounds) if bounds else None
         read = self._ensured(table).to_pyarrow_dataset(filesystem=self._filesystem(table))
         frame = files.scan(spark, table, self.spark_uri(table), read.get_fragments(wanted))
         return frame if as_of is None else frame.where(F.col("batch_id") <= as_of)

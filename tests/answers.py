@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from processor.avro.contracts import contract, struct_type
-from processor.tables import struct
+from processor.table import struct
 
 Event = dict[str, Any]
 

@@ -14,7 +14,8 @@ from benchmarks.ledger import rows, world
 from benchmarks.ledger.rows import answers, inferences
 from benchmarks.ledger.world import START, World
 from processor.local.spark import on_demand
-from processor.tables import BATCHES, PROOFS, TYPED, Table
+from processor.table import Table
+from processor.tables import BATCHES, PROOFS, TYPED
 from processor.warehouse import Warehouse
 
 WRITER = "bench"

@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from benchmarks.ledger.world import DAY, METRIC, MODEL, SESSION, START, World
-from processor.tables import TYPED, Table
+from processor.table import Table
+from processor.tables import TYPED
 
 MICROS = 1_000_000
 ANSWERED = 0.8  # of the inferences

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.config import Config
-from processor.tables import BATCHES, LOG, PROOFS, Table
+from processor.table import Table
+from processor.tables import BATCHES, LOG, PROOFS
 from processor.warehouse import Warehouse
 
 

@@ -12,6 +12,7 @@ from processor.config import Config
 from processor.report.document import document
 from processor.stages.quarantine import by_code
 from processor.stages.typed import FIRST_ATTEMPT
+from processor.table import Table
 from processor.tables import (
     BATCHES,
     DATASETS,
@@ -21,7 +22,6 @@ from processor.tables import (
     RECEIPTS,
     RUNS,
     TYPED,
-    Table,
 )
 from processor.warehouse import Warehouse
 

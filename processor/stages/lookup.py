@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from processor.feedback import Answer, Question, Served, read, served
 from processor.plugins import nearest
-from processor.tables import COORDINATES, PROOFS, TYPED, Table
+from processor.table import Table
+from processor.tables import COORDINATES, PROOFS, TYPED
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]

@@ -33,7 +33,8 @@ from processor.measure.tallies import (
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, Writes, watermarks
 from processor.stages.sources import may_be_recent, valid
-from processor.tables import COORDINATES, SOURCES, struct
+from processor.table import struct
+from processor.tables import COORDINATES, SOURCES
 from processor.terms.columns import Columns
 
 FEEDBACK = "feedback"

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from processor.stages.expired import MEANING
 from processor.stages.typed import FIRST_ATTEMPT
-from processor.tables import EXPIRED, TYPED, Table
+from processor.table import Table
+from processor.tables import EXPIRED, TYPED
 from processor.warehouse import Warehouse
 
 _PLACE = ("topic", "partition", "offset")

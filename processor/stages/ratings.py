@@ -13,7 +13,7 @@ from processor.feedback.question import Question
 from processor.loops import LoopConfig
 from processor.stages.base import Context, watermarks
 from processor.stages.sources import answers, inferences
-from processor.tables import struct
+from processor.table import struct
 
 _MARKS = struct(batch_id=T.LongType(), before=T.TimestampType())
 

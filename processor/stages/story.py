@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from processor.config import Config
 from processor.measurements import OVERALL
 from processor.stages.typed import FIRST_ATTEMPT
-from processor.tables import DECISIONS, MEASUREMENTS, PROOFS, TYPED, Table
+from processor.table import Table
+from processor.tables import DECISIONS, MEASUREMENTS, PROOFS, TYPED
 from processor.warehouse import Warehouse
 
 Rows = list[dict[str, Any]]

@@ -20,7 +20,8 @@ from processor.stages import snapshot
 from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context, Request
 from processor.stages.pipeline import STAGES, next_batch, plan
 from processor.stages.verify import Verified, verify
-from processor.tables import LOG, LOSSES, PROOFS, Table
+from processor.table import Table
+from processor.tables import LOG, LOSSES, PROOFS
 from processor.warehouse import Warehouse
 from tests.kafka.reader import messages
 

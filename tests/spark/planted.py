@@ -9,7 +9,7 @@ from typing import Any
 
 from processor.config import Config, load
 from processor.loops import LoopConfig
-from processor.tables import Table
+from processor.table import Table
 
 Row = dict[str, Any]
 T0 = datetime(2024, 3, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from processor.tables import Table
+from processor.table import Table
 from processor.warehouse import Warehouse
 from tests.spark.population import Row
 

@@ -20,7 +20,7 @@ from processor.feedback.outcomes import PLACE, SERVED, Now, changes
 from processor.feedback.question import CREDIT_RULES, SIGNALS
 from processor.feedback.signals.base import NUMBER
 from processor.loops import LoopConfig
-from processor.tables import struct
+from processor.table import struct
 from tests.answers import METRIC, RECORDS, T0, Event, event, fields, framed
 
 LEAD: Mapping[str, T.DataType] = {

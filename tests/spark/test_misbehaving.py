@@ -19,7 +19,8 @@ from processor.stages import measure
 from processor.stages.base import Context
 from processor.stages.choices import choose
 from processor.stages.recipes import POLICIES
-from processor.tables import MEASUREMENTS, PROOFS, SOURCES, TYPED, Table
+from processor.table import Table
+from processor.tables import MEASUREMENTS, PROOFS, SOURCES, TYPED
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]

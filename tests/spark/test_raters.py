@@ -26,7 +26,8 @@ from processor.stages import measure, soft_labels
 from processor.stages.base import Context
 from processor.stages.ratings import votes
 from processor.stages.recipes import recipes
-from processor.tables import DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, Table
+from processor.table import Table
+from processor.tables import DATASETS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]

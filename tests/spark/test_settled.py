@@ -19,7 +19,8 @@ from processor.stages.base import Context
 from processor.stages.compile import additions
 from processor.stages.quarantine import expired
 from processor.stages.standings import METRIC, standings
-from processor.tables import BATCHES, EXPIRED, MEASUREMENTS, OUTCOMES, PROOFS, TYPED, Table
+from processor.table import Table
+from processor.tables import BATCHES, EXPIRED, MEASUREMENTS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
 from tests.spark.planted import T0, Row, configured, typed
 

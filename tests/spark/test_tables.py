@@ -20,7 +20,8 @@ from pyspark.sql import types as T
 
 from processor import files
 from processor.errors import BatchHeld, ProcessorError, Unavailable
-from processor.tables import LOG, OUTCOMES, TABLES, TYPED, Table
+from processor.table import Table
+from processor.tables import LOG, OUTCOMES, TABLES, TYPED
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]

@@ -15,7 +15,8 @@ from processor.batches import Batch
 from processor.loops import LoopConfig
 from processor.stages import compile as stage
 from processor.stages.base import Context
-from processor.tables import BATCHES, DATASETS, OUTCOMES, PROOFS, TYPED, Table
+from processor.table import Table
+from processor.tables import BATCHES, DATASETS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
 from tests.spark.planted import T0, Row, configured, typed
 

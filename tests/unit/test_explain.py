@@ -19,6 +19,7 @@ from processor.measurements import REFUSED
 from processor.stages import recipes
 from processor.stages.explain_event import explain_event
 from processor.stages.explain_row import explain_row
+from processor.table import Table
 from processor.tables import (
     BATCHES,
     DATASET_ROWS,
@@ -29,7 +30,6 @@ from processor.tables import (
     OUTCOMES,
     PROOFS,
     TYPED,
-    Table,
 )
 from processor.warehouse import Warehouse
 
