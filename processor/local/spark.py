@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from processor.config import LimitsConfig
+from processor.faults import explained
 from processor.local import archive
 from processor.local.jars import ensure
 from processor.local.java import java
@@ -30,6 +33,8 @@ def on_demand(
     Raises, when called:
         ConfigError: there is no Java, or one that Spark cannot run on.
         Unavailable: the jars cannot be fetched, or the cache cannot be written.
+
+    What Spark raises in the block leaves it as the error of this project that it means, if any.
     """
     with scratch() as aside:
 
@@ -44,6 +49,12 @@ def on_demand(
 
         try:
             yield start
+        except (Py4JError, PySparkException) as raised:
+            # Here its text can still be had: it is the JVM's, which ends below.
+            error = explained(raised)
+            if error is None:
+                raise
+            raise error from raised
         finally:
             if start.cache_info().currsize:
                 end(start())

@@ -14,10 +14,10 @@ from pyspark.sql import SparkSession
 from processor.batches import Batch
 from processor.config import Config
 from processor.errors import ProcessorError
+from processor.faults import explained
 from processor.lock import held
 from processor.processes import is_jvm, relatives
 from processor.stages.base import ALL_THAT_IS_NEW, Context, Request, Stage
-from processor.stages.faults import explained
 from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan, preflight, told
 from processor.tables import RUNS
 from processor.warehouse import Warehouse

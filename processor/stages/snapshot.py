@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from processor.batches import Batch, Partition, Proof, Range, left_of, settle, watermark
 from processor.errors import LossDetected
+from processor.faults import explained
 from processor.kafka.offsets import Broker
 from processor.kafka.source import read
 from processor.stages.account import NOTHING, Landed, accounts, landed, part
 from processor.stages.base import Context, Stage, Writes, watermarks
-from processor.stages.faults import explained
 from processor.stages.parts import stamps
 from processor.tables import BATCHES, LOG, LOSSES, PROOFS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -136,3 +137,14 @@ def test_a_topic_made_anew_ends_with_4_and_nothing_is_planned(world: World, comm
     assert (ended.code, ended.document["error"]) == (4, "LossDetected")
     assert topic in ended.document["what"]
     assert warehouse.committed(BATCHES, PLAN) == 1
+
+
+def test_a_file_of_a_table_that_cannot_be_read_is_named(undisturbed: Site, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    file = next((tmp_path / "warehouse" / "inferences").glob("0*/*.parquet"))
+    file.write_bytes(file.read_bytes()[:-100])
+    moved = ("--set", f"warehouse={tmp_path / 'warehouse'}")
+    verified = bfp("verify", *moved, config=undisturbed.config)
+    assert (verified.code, verified.document["error"]) == (75, "Unavailable")
+    assert file.name in verified.document["what"]
+    assert verified.document["remedy"].startswith("restore it")

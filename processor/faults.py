@@ -1,4 +1,4 @@
-"""What an error of Spark's JVM means to a person: something is down, or records are gone."""
+"""What an error of Spark's JVM means to a person: something is down, or data are gone."""
 
 from __future__ import annotations
 
@@ -15,27 +15,40 @@ _BROKER = (
     "UnknownTopicOrPartitionException",
 )
 _DISK = ("No space left on device", "Disk quota exceeded", "Read-only file system")
+_FILE = ("PATH_NOT_FOUND", "FAILED_READ_FILE", "FileNotFoundException")
 _PERMISSION = ("Permission denied", "AccessDeniedException", "AccessControlException")
 
 
 def explained(error: BaseException) -> ProcessorError | None:
     """The error as one of ours, by what its text (the JVM's whole stack) names; else None."""
     text = f"{type(error).__name__}: {error}"
-    first = text.strip().splitlines()[0]
-    if any(sign in text for sign in _DISK):
-        return Unavailable(f"the disk is full or read-only: {first}", remedy="make room, run again")
-    if any(sign in text for sign in _PERMISSION):
-        return Unavailable(f"a folder may not be written: {first}", remedy="allow it, run again")
-    if any(sign in text for sign in _LOST):
+    if said := _line(text, _DISK):
+        return Unavailable(f"the disk is full or read-only: {said}", remedy="make room, run again")
+    if said := _line(text, _PERMISSION):
+        return Unavailable(f"a folder may not be written: {said}", remedy="allow it, run again")
+    if said := _line(text, _FILE):
+        return Unavailable(
+            f"a file of a table cannot be read: {said}",
+            remedy="restore it, if it is gone or damaged; else check that the place may be read",
+        )
+    if said := _line(text, _LOST):
         return LossDetected(
-            f"Kafka no longer holds records that the plan names: {first}",
+            f"Kafka no longer holds records that the plan names: {said}",
             remedy="compare the topic's retention with the schedule; nothing was committed",
         )
-    if any(sign in text for sign in _BROKER):
+    if said := _line(text, _BROKER):
         return Unavailable(
-            f"Kafka does not answer Spark: {first}",
+            f"Kafka does not answer Spark: {said}",
             remedy="start the broker, then run again: the batch goes on where it stopped",
         )
     if isinstance(error, PySparkException):  # its text is the JVM's, which ends with the session
         return ProcessorError(f"Spark failed: {text}", remedy="report it: this is a bug")
+    return None
+
+
+def _line(text: str, signs: tuple[str, ...]) -> str | None:
+    """The first line that has one of the signs: Python's own first line may say nothing."""
+    for line in text.splitlines():
+        if any(sign in line for sign in signs):
+            return line.strip(": ")
     return None
