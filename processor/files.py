@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 from urllib.parse import unquote
 
-import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
@@ -18,32 +19,47 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from processor.listing import File
 from processor.table import Table
 
 Scalar = str | int | float | datetime
+Ends = tuple[Scalar, Scalar]
+WIDEST: Mapping[str, Ends] = {
+    "TIMESTAMP": (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
+    "STRING": ("", "\U0010ffff"),
+    "INT32": (-(2**31), 2**31 - 1),
+    "INT64": (-(2**63), 2**63 - 1),
+    "FLOAT": (-sys.float_info.max, sys.float_info.max),
+    "DOUBLE": (-sys.float_info.max, sys.float_info.max),
+}
+"""By Parquet's logical type, or by its physical one where it has none."""
+COMMITTER = {
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    # Of a task that failed nothing is left; with version 2 what it had moved would be.
+    "mapreduce.fileoutputcommitter.algorithm.version": "1",
+}
 _MILLISECOND = 1_000_000  # nanoseconds
 
 
 def write(frame: DataFrame, table: Table, uri: str) -> None:
     """Writes `frame` into the new folder `uri`: rows of no table, before a commit says so."""
-    writer = frame.write.partitionBy(*table.partition_by)
-    writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(uri)
+    writer = frame.write.partitionBy(*table.partition_by).options(**COMMITTER)
+    writer.parquet(uri)
 
 
 def added(place: pafs.FileSystem, folder: str, columns: Collection[str]) -> list[AddAction]:
     """The files of rows under `folder`, as a commit names them, with statistics of `columns`."""
-    listed = place.get_file_info(pafs.FileSelector(folder, recursive=True))
+    listed = place.get_file_info(pafs.FileSelector(folder, allow_not_found=True, recursive=True))
     files = (each for each in listed if each.is_file and each.extension == "parquet")
     return [made for each in files if (made := _added(place, each, columns)) is not None]
 
 
-def scan(spark: SparkSession, table: Table, uri: str, files: Iterable[ds.Fragment]) -> DataFrame:
+def scan(spark: SparkSession, table: Table, uri: str, files: Iterable[File]) -> DataFrame:
     """The rows of some of the table's files; what names a folder is no column of its files."""
     schema = T.StructType([each for each in table.schema if each.name not in table.partition_by])
-    shares: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    shares: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for file in files:
-        keys = ds.get_partition_keys(file.partition_expression)
-        shares[tuple(keys[name] for name in table.partition_by)].append(f"{uri}/{file.path}")
+        shares[file.keys].append(f"{uri}/{file.path}")
     read = spark.read.schema(schema)
     frames = [
         read.parquet(*paths).withColumns(
@@ -75,38 +91,59 @@ def _added(
         partition_values={name: unquote(value) for name, sign, value in folders if sign},
         modification_time=file.mtime_ns // _MILLISECOND,
         data_change=True,
-        stats=json.dumps(_statistics(footer, columns)),
+        stats=json.dumps(_statistics(footer, columns), allow_nan=False),
     )
 
 
 def _statistics(footer: pq.FileMetaData, columns: Collection[str]) -> dict[str, Any]:
-    """How many rows there are, and of `columns` the ends and the nulls, where the footer has them.
+    """How many rows there are, and of `columns` the nulls and the ends.
+
+    Ends that the footer does not say, or that JSON cannot, are the widest of their type: delta-rs
+    takes a column with values but no ends for one without values.
 
     Source: the Delta transaction protocol, per-file statistics.
     """
     told: dict[str, Any] = {"numRecords": footer.num_rows}
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     for at in range(footer.num_columns):
-        path = footer.schema.column(at).path
+        column = footer.schema.column(at)
         parts = [group.column(at).statistics for group in groups]
-        if path not in columns or not all(part and part.has_null_count for part in parts):
+        widest = _widest(column)
+        if column.path not in columns or widest is None:
             continue
-        _put(told, ("nullCount", path), sum(part.null_count for part in parts))
-        if ends := _ends([part for part in parts if part.num_values]):
-            _put(told, ("minValues", path), ends[0])
-            _put(told, ("maxValues", path), ends[1])
+        if not all(part is not None and part.has_null_count for part in parts):
+            _put_ends(told, column.path, widest)  # of long texts a footer says nothing at all
+            continue
+        _put(told, ("nullCount", column.path), sum(part.null_count for part in parts))
+        if filled := [part for part in parts if part.num_values]:
+            _put_ends(told, column.path, _ends(filled, widest))
     return told
 
 
-def _ends(parts: Sequence[pq.Statistics]) -> tuple[Scalar, Scalar] | None:
-    """The least and the largest value; None where a footer does not say, or Delta has no form."""
+def _widest(column: pq.ColumnSchema) -> Ends | None:
+    """Between what all values of a column are; None of a type that has no ends in Delta."""
+    if column.logical_type.type in WIDEST:
+        return WIDEST[column.logical_type.type]
+    return None if column.logical_type.type != "NONE" else WIDEST.get(column.physical_type)
+
+
+def _ends(parts: Sequence[pq.Statistics], widest: Ends) -> Ends:
+    """The least and the largest value, or the widest ends."""
     try:
         ends = [(part.min, part.max) for part in parts if part.has_min_max]
-    except OverflowError:  # a time of a year that Python does not know
-        return None
-    if not ends or len(ends) < len(parts) or not isinstance(ends[0][0], Scalar):
-        return None
-    return _plain(min(low for low, _ in ends)), _plain(max(high for _, high in ends))
+    except (OverflowError, UnicodeDecodeError):  # no year, or no text, that Python knows
+        return widest
+    if len(ends) < len(parts):
+        return widest
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if isinstance(low, float) and not (math.isfinite(low) and math.isfinite(high)):
+        return widest
+    return low, high
+
+
+def _put_ends(told: dict[str, Any], column: str, ends: Ends) -> None:
+    for kind, end in zip(("minValues", "maxValues"), ends, strict=True):
+        _put(told, (kind, column), _plain(end))
 
 
 def _put(told: dict[str, Any], path: tuple[str, str], value: Scalar) -> None:

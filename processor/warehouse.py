@@ -6,6 +6,7 @@ that the driver holds, which need no JVM (docs/adr/0002).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import and_
@@ -15,7 +16,9 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
@@ -23,14 +26,18 @@ from pyspark.sql import functions as F
 
 from processor import files
 from processor.errors import BatchHeld, ConfigError, ProcessorError, Unavailable
+from processor.listing import Condition, File, Wanted, listed
 from processor.table import Table
 
 INDEXED_COLUMNS = 10
 """How many columns, from the first, have statistics by file where a table does not name them.
 Texts and maps let no reader skip a file, and cost time."""
 
-UNFIT = frozenset("[]^|\\*?{}")
-"""Characters that a place cannot have: delta-rs panics, or Spark takes the name for a pattern."""
+READS = 1
+"""Delta's reader version: no deletion vectors, no columns under other names."""
+
+UNFIT = re.compile(r"[\[\]^|\\*?{}\x00-\x1f]|%[0-9A-Fa-f]{2}")
+"""What a place cannot have: delta-rs panics or decodes it, or Spark takes it for a pattern."""
 
 
 class Warehouse:
@@ -45,9 +52,9 @@ class Warehouse:
         self.root = root.rstrip("/") if place is None else str(place)
         if place is not None and place.exists() and not place.is_dir():
             raise ConfigError(f"the warehouse {self.root} is no folder", remedy="name a folder")
-        if strange := sorted(set(self.root) & UNFIT):
+        if strange := UNFIT.search(self.root):
             raise ConfigError(
-                f"the warehouse {self.root} has {' '.join(strange)} in its name, which"
+                f"the warehouse {self.root!r} has {strange[0]!r} in its name, which"
                 " delta-rs or Spark does not take",
                 remedy="name a folder without",
             )
@@ -109,7 +116,7 @@ class Warehouse:
             return False
         folder = f"{batch_id:06d}-{uuid4()}"
         files.write(table.conform(frame), table, f"{self.spark_uri(table)}/{folder}")
-        made = files.added(self._filesystem(table), folder, _told(table))
+        made = files.added(self.filesystem(table), folder, _told(table))
         self._guarded(
             lambda: seen.create_write_transaction(
                 [*made],
@@ -131,11 +138,9 @@ class Warehouse:
         table: Table,
         as_of: int | None = None,
         columns: Sequence[str] | None = None,
-        where: Sequence[tuple[str | tuple[str, str], str, Any]] = (),
+        where: Sequence[Condition] = (),
     ) -> pa.Table:
         """Rows with `batch_id <= as_of` (None: all) that meet every `where`, without a JVM.
-
-        A condition is a column (or a struct's column and its field), a comparison, and a value.
 
         Raises:
             Unavailable: a file of the table is gone, or cannot be read.
@@ -144,39 +149,33 @@ class Warehouse:
         if found is None:
             empty = table.arrow.empty_table()
             return empty.select(list(columns)) if columns else empty
-        bound = [("batch_id", "<=", as_of)] if as_of is not None else []
-        filters = [[*bound, *where]] if bound or where else None
+        wanted = _bounded([where], as_of)
+        held = _listed(found, table, wanted)
         try:
-            read = found.to_pyarrow_table(
-                columns=list(columns) if columns else None,
-                filters=filters,
-                filesystem=self._filesystem(table),
+            read = _dataset(found, self.filesystem(table), table, held).to_table(
+                list(columns) if columns else None,
+                pq.filters_to_expression(wanted) if wanted else None,
             )
         except OSError as error:
             raise Unavailable(
                 f"a file of the table {table.name} cannot be read: {error}",
                 remedy="restore it, if it is gone; else check that the place may be read",
             ) from error
-        wanted = [table.arrow.field(name) for name in read.column_names]
-        return read.cast(pa.schema(wanted))
+        return read.cast(pa.schema([table.arrow.field(name) for name in read.column_names]))
 
     def frame(
         self,
         spark: SparkSession,
         table: Table,
         as_of: int | None = None,
-        holding: pc.Expression | None = None,
+        holding: Wanted | None = None,
     ) -> DataFrame:
         """Rows with `batch_id <= as_of` (None: all), as Spark reads them.
 
         Files that can hold no row that meets `holding` are left out; the others are read whole.
         """
-        bounds = [holding] if holding is not None else []
-        if as_of is not None:
-            bounds.append(pc.field("batch_id") <= as_of)
-        wanted = reduce(and_, bounds) if bounds else None
-        read = self._ensured(table).to_pyarrow_dataset(filesystem=self._filesystem(table))
-        frame = files.scan(spark, table, self.spark_uri(table), read.get_fragments(wanted))
+        held = _listed(self._ensured(table), table, _bounded(holding or [[]], as_of))
+        frame = files.scan(spark, table, self.spark_uri(table), held)
         return frame if as_of is None else frame.where(F.col("batch_id") <= as_of)
 
     def files(self, table: Table, batch_id: int) -> tuple[int, int]:
@@ -193,7 +192,7 @@ class Warehouse:
         found = self._open(table)
         return found is not None and bool(found.file_uris())
 
-    def _filesystem(self, table: Table) -> pafs.FileSystem:
+    def filesystem(self, table: Table) -> pafs.FileSystem:
         """Arrow's own: through the one that delta-rs lends it, reads abort Python as it ends."""
         native, path = pafs.FileSystem.from_uri(self.uri(table.name))
         return pafs.SubTreeFileSystem(path, native)
@@ -260,6 +259,44 @@ class Warehouse:
                 f"{table.name}: the commit {writer}={batch_id} is not there",
                 remedy="run again; if it stays so, another writer uses this warehouse",
             )
+
+
+def _bounded(wanted: Wanted, as_of: int | None) -> Wanted | None:
+    """What is wanted of the batches up to `as_of`; None where that is everything."""
+    bound: list[Condition] = [("batch_id", "<=", as_of)] if as_of is not None else []
+    bounded = [[*bound, *each] for each in wanted]
+    return bounded if all(bounded) else None
+
+
+def _listed(found: DeltaTable, table: Table, wanted: Wanted | None) -> list[File]:
+    if (version := found.protocol().min_reader_version) > READS:
+        raise ConfigError(
+            f"the table {table.name} is of reader version {version}; this software reads {READS}",
+            remedy="whoever upgraded it has to read it, or restore it from before",
+        )
+    return listed(pa.table(found.get_add_actions(flatten=True)), table.partition_by, wanted)
+
+
+def _dataset(
+    found: DeltaTable, place: pafs.FileSystem, table: Table, held: Iterable[File]
+) -> ds.Dataset:
+    """Some files of a table, as Arrow reads them: it looks at rows, not at what commits say.
+
+    delta-rs's own would leave out files whose commits do not say the ends of a column.
+    """
+    form = ds.ParquetFileFormat(
+        default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True)
+    )
+    parts = [
+        form.make_fragment(file.path, place, partition_expression=_keys(table, file))
+        for file in held
+    ]
+    return ds.FileSystemDataset(parts, pa.schema(found.schema().to_arrow()), form, place)
+
+
+def _keys(table: Table, file: File) -> pc.Expression | None:
+    pairs = zip(table.partition_by, file.keys, strict=True)
+    return reduce(and_, (pc.field(name) == key for name, key in pairs)) if file.keys else None
 
 
 def _once(writer: str, batch_id: int) -> CommitProperties:

@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.config import Config
+from processor.listing import Condition, Wanted
 from processor.table import Table
 from processor.tables import BATCHES, LOG, PROOFS
 from processor.warehouse import Warehouse
@@ -64,16 +64,16 @@ class Context:
         """The session of this process."""
         return self.start_spark()
 
-    def frame(self, table: Table, batch: Batch, holding: pc.Expression | None = None) -> DataFrame:
+    def frame(self, table: Table, batch: Batch, holding: Wanted | None = None) -> DataFrame:
         """The table as of `batch`, without files that can hold no row of `holding`."""
         return self.warehouse.frame(self.spark, table, batch.id, holding)
 
     def landed(self, batch: Batch, batches: Collection[int], topic: str | None = None) -> DataFrame:
         """The rows of the log that `batches` landed, of one topic or (None) of all."""
-        holding = pc.field("batch_id").isin(batches)
+        holding: list[Condition] = [("batch_id", "in", batches)]
         if topic is not None:
-            holding &= pc.field("topic") == topic
-        whole = self.frame(LOG, batch, holding)  # first: without its session there are no columns
+            holding.append(("topic", "=", topic))
+        whole = self.frame(LOG, batch, [holding])  # first: without its session there are no columns
         mine = whole.where(F.col("batch_id").isin(*batches))
         return mine if topic is None else mine.where(F.col("topic") == topic)
 

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
 
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.feedback import attribution
 from processor.feedback.question import Question, question_of
+from processor.listing import Wanted
 from processor.loops import LoopConfig
 from processor.stages.base import Context
 from processor.tables import COORDINATES, LABEL_REQUESTS, OUTCOMES, TYPED
@@ -24,9 +22,7 @@ SESSION_AGE = timedelta(days=30)
 """What a session last said longer ago tells nothing of who is in it."""
 
 
-def valid(
-    context: Context, table: str, batch: Batch, holding: pc.Expression | None = None
-) -> DataFrame:
+def valid(context: Context, table: str, batch: Batch, holding: Wanted | None = None) -> DataFrame:
     """Valid events as of `batch`, with their place, as `outcomes.PLACE` names it.
 
     Files that can hold no row of `holding` are left out.
@@ -160,16 +156,14 @@ def later(rows: DataFrame, since: datetime | None, *times: str, after: int = 0) 
     return rows.where(test)
 
 
-def may_be_later(since: datetime | None, *times: str, after: int = 0) -> pc.Expression:
+def may_be_later(since: datetime | None, *times: str, after: int = 0) -> Wanted:
     """What a file has to hold to have a row of `later`."""
-    newer = pc.field("batch_id") > after
-    if since is None:
-        return newer
-    return newer & reduce(or_, (pc.field(name) > pc.scalar(since) for name in times))
+    newer = ("batch_id", ">", after)
+    return [[newer]] if since is None else [[newer, (name, ">", since)] for name in times]
 
 
-def may_be_recent(start: datetime | None, batch: Batch) -> pc.Expression | None:
+def may_be_recent(start: datetime | None, batch: Batch) -> Wanted | None:
     """What a file has to hold to have an event at or after `start`, or one of the batch's own."""
     if start is None:
         return None
-    return (pc.field("event_time") >= pc.scalar(start)) | (pc.field("batch_id") == batch.id)
+    return [[("event_time", ">=", start)], [("batch_id", "=", batch.id)]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,6 @@ from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -20,8 +20,9 @@ from pyspark.sql import types as T
 
 from processor import files
 from processor.errors import BatchHeld, ProcessorError, Unavailable
+from processor.listing import CUT, Wanted
 from processor.table import Table
-from processor.tables import LOG, OUTCOMES, TABLES, TYPED
+from processor.tables import LABEL_REQUESTS, LOG, OUTCOMES, TABLES, TYPED
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -207,17 +208,76 @@ def test_files_that_can_hold_nothing_that_is_asked_for_are_not_read(
         frame = spark.createDataFrame(table.rows(rows))
         warehouse.append_frame(frame, table, "spark", number)
 
-    def read(holding: pc.Expression, as_of: int | None = None) -> list[int]:
+    def read(holding: Wanted, as_of: int | None = None) -> list[int]:
         found = warehouse.frame(spark, table, as_of, holding).select("batch_id").collect()
         return sorted(each["batch_id"] for each in found)
 
-    time = pc.field("event_time")
-    assert read(time > pc.scalar(WHEN + 2 * hour)) == [3]
-    assert read(time >= pc.scalar(WHEN + 2 * hour)) == [2, 3], "to the microsecond"
-    assert read(time >= pc.scalar(WHEN + 2 * hour), as_of=2) == [2]
-    assert read((time > pc.scalar(WHEN + 2 * hour)) | (pc.field("batch_id") == 1)) == [1, 3]
-    assert read(pc.field("batch_id").isin([2])) == [2]
-    assert read(pc.field("event_id") == "nobody's") == []
+    said = WHEN + 2 * hour
+    assert read([[("event_time", ">=", said)]]) == [2, 3]
+    assert read([[("event_time", ">", said + CUT)]]) == [3]
+    assert read([[("event_time", ">", said)]]) == [2, 3], "an end may have been cut"
+    assert read([[("event_time", ">=", said)]], as_of=2) == [2]
+    assert read([[("event_time", ">", said + CUT)], [("batch_id", "=", 1)]]) == [1, 3]
+    assert read([[("event_time", "<=", said)]]) == [1, 2]
+    assert read([[("event_time", "<", said), ("batch_id", ">", 1)]]) == []
+    assert read([[("batch_id", "in", [2, 7])]]) == [2]
+    assert read([[("event_id", "=", "nobody's")]]) == [], "in a file of nulls there is none"
+    assert read([[("metric", "=", "of which nothing is said")]]) == [1, 2, 3]
+    assert read([[("event_id", "!=", "x")]]) == [], "as above"
+
+
+STRANGE = {
+    "a time of no year": {"event_time": f"timestamp_micros({2**62})", "event_id": "'odd'"},
+    "a long id": {"event_id": "repeat('y', 5000)"},
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_what_a_footer_cannot_say_hides_no_row(
+    warehouse: Warehouse, spark: SparkSession, kind: str
+) -> None:
+    """What stands beside it in the file is found by everybody, delta-rs too."""
+    table = TYPED["feedback"]
+    good = spark.createDataFrame(
+        table.rows([empty(table, 1) | {"event_id": "good", "event_time": WHEN}])
+    )
+    both = good.unionByName(
+        good.withColumns({name: F.expr(value) for name, value in STRANGE[kind].items()})
+    ).coalesce(1)
+    warehouse.append_frame(both, table, "spark", 1)
+    known = [("event_id", "=", "good"), ("event_time", ">", WHEN - timedelta(hours=1))]
+    (read,) = warehouse.rows(table, columns=["event_id", "event_time"], where=known).to_pylist()
+    assert read == {"event_id": "good", "event_time": WHEN}
+    frame = warehouse.frame(spark, table, holding=[known])
+    assert frame.where("event_id = 'good'").where(F.col("event_time") == F.lit(WHEN)).count() == 1
+    others = DeltaTable(warehouse.uri(table.name)).to_pyarrow_table(
+        columns=["event_id"], filters=known, filesystem=warehouse.filesystem(table)
+    )
+    assert others.num_rows == 1
+
+
+def test_a_commit_that_says_no_ends_hides_no_row(
+    warehouse: Warehouse, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other writers say what they like."""
+    monkeypatch.setattr(files, "_put", lambda *_: None)
+    table = TYPED["feedback"]
+    rows = [empty(table, 1) | {"event_id": "good", "event_time": WHEN}]
+    warehouse.append_frame(spark.createDataFrame(table.rows(rows)), table, "spark", 1)
+    known = [("event_id", "=", "good"), ("event_time", ">", WHEN - timedelta(hours=1))]
+    assert warehouse.rows(table, where=known).num_rows == 1
+    assert warehouse.frame(spark, table, holding=[known]).count() == 1
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_cannot_say_hides_no_row(
+    warehouse: Warehouse, spark: SparkSession, score: float
+) -> None:
+    rows = [empty(LABEL_REQUESTS, 1) | {"score": each} for each in (score, 0.5)]
+    frame = spark.createDataFrame(LABEL_REQUESTS.rows(rows)).coalesce(1)
+    warehouse.append_frame(frame, LABEL_REQUESTS, "spark", 1)
+    assert warehouse.files(LABEL_REQUESTS, 1)[0] == 2
+    assert warehouse.rows(LABEL_REQUESTS, where=[("score", "=", 0.5)]).num_rows == 1
 
 
 def test_columns_and_conditions_are_read_alone(warehouse: Warehouse) -> None:

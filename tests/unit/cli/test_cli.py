@@ -198,13 +198,13 @@ def test_a_warehouse_that_is_no_folder_is_refused(bfp: Bfp, home: Path, name: st
     assert (ended.code, ended.err.splitlines()[-1]) == (2, "  remedy: name a folder")
 
 
-@pytest.mark.parametrize("character", "[]^|\\*?{}")
+@pytest.mark.parametrize("character", [*"[]^|\\*?{}", "%20"])
 def test_a_warehouse_whose_name_delta_or_spark_take_for_another_is_refused(
     bfp: Bfp, home: Path, character: str
 ) -> None:
     ended = bfp("status", "--set", f"warehouse=a{character}b")
     assert ended.code == 2
-    assert f"a{character}b has {character} in its name" in ended.err
+    assert f"has {character!r} in its name" in ended.err
     assert ended.err.splitlines()[-1] == "  remedy: name a folder without"
 
 
