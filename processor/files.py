@@ -1,4 +1,4 @@
-"""Files of rows that Spark writes and reads: what a commit says of them, and which are read."""
+"""Files of rows that Spark writes and reads, and what a commit says of them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,7 @@ _MILLISECOND = 1_000_000  # nanoseconds
 
 def write(frame: DataFrame, table: Table, uri: str) -> None:
     """Writes `frame` into the new folder `uri`: rows of no table, before a commit says so."""
-    writer = frame.write.partitionBy(*table.partition_by).options(**COMMITTER)
-    writer.parquet(uri)
+    frame.write.partitionBy(*table.partition_by).options(**COMMITTER).parquet(uri)
 
 
 def added(place: pafs.FileSystem, folder: str, columns: Collection[str]) -> list[AddAction]:
@@ -114,7 +113,7 @@ def _statistics(footer: pq.FileMetaData, columns: Collection[str]) -> dict[str, 
         if not all(part is not None and part.has_null_count for part in parts):
             _put_ends(told, column.path, widest)  # of long texts a footer says nothing at all
             continue
-        _put(told, ("nullCount", column.path), sum(part.null_count for part in parts))
+        _put(told, "nullCount", column.path, sum(part.null_count for part in parts))
         if filled := [part for part in parts if part.num_values]:
             _put_ends(told, column.path, _ends(filled, widest))
     return told
@@ -122,9 +121,8 @@ def _statistics(footer: pq.FileMetaData, columns: Collection[str]) -> dict[str, 
 
 def _widest(column: pq.ColumnSchema) -> Ends | None:
     """Between what all values of a column are; None of a type that has no ends in Delta."""
-    if column.logical_type.type in WIDEST:
-        return WIDEST[column.logical_type.type]
-    return None if column.logical_type.type != "NONE" else WIDEST.get(column.physical_type)
+    kind = column.logical_type.type
+    return WIDEST.get(column.physical_type if kind == "NONE" else kind)
 
 
 def _ends(parts: Sequence[pq.Statistics], widest: Ends) -> Ends:
@@ -143,11 +141,10 @@ def _ends(parts: Sequence[pq.Statistics], widest: Ends) -> Ends:
 
 def _put_ends(told: dict[str, Any], column: str, ends: Ends) -> None:
     for kind, end in zip(("minValues", "maxValues"), ends, strict=True):
-        _put(told, (kind, column), _plain(end))
+        _put(told, kind, column, _plain(end))
 
 
-def _put(told: dict[str, Any], path: tuple[str, str], value: Scalar) -> None:
-    kind, column = path
+def _put(told: dict[str, Any], kind: str, column: str, value: Scalar) -> None:
     *outer, last = (kind, *column.split("."))
     for step in outer:
         told = told.setdefault(step, {})

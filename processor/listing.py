@@ -42,17 +42,17 @@ def listed(actions: pa.Table, partition_by: Sequence[str], wanted: Wanted | None
 
 def _possible(actions: pa.Table, condition: Condition) -> pa.ChunkedArray:
     """Of each file, whether it may hold a row that meets the condition."""
-    column, how, value = condition
+    column, *_ = condition
     name = column if isinstance(column, str) else ".".join(column)
     if (key := f"partition.{name}") in actions.column_names:
-        return _unless_known(_meets(actions[key], actions[key], how, value))
+        return _unless_known(_meets(actions[key], actions[key], condition))
     filled = pc.greater(_column(actions, "num_records"), _column(actions, f"null_count.{name}"))
     low, high = _column(actions, f"min.{name}"), _column(actions, f"max.{name}")
-    return pc.and_(_unless_known(filled), _unless_known(_meets(low, high, how, value)))
+    return pc.and_(_unless_known(filled), _unless_known(_meets(low, high, condition)))
 
 
 def _unless_known(test: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.fill_null(test, pa.scalar(True))  # Arrow's value
+    return pc.fill_null(test, pa.scalar(True))
 
 
 def _column(actions: pa.Table, name: str) -> pa.ChunkedArray:
@@ -61,26 +61,27 @@ def _column(actions: pa.Table, name: str) -> pa.ChunkedArray:
     return pa.chunked_array([pa.nulls(actions.num_rows)])
 
 
-def _meets(low: pa.ChunkedArray, high: pa.ChunkedArray, how: str, value: Any) -> pa.ChunkedArray:  # noqa: ANN401  # of any type
+def _meets(low: pa.ChunkedArray, high: pa.ChunkedArray, condition: Condition) -> pa.ChunkedArray:
+    column, how, value = condition
     if how == "in":
-        return reduce(pc.or_, [_meets(low, high, "=", each) for each in value])
+        return reduce(pc.or_, [_meets(low, high, (column, "=", each)) for each in value])
     if how not in _COMPARED:
         return pa.chunked_array([pa.nulls(len(low), pa.bool_())])
     return _COMPARED[how](low, high, value)
 
 
-def _at_least(high: pa.ChunkedArray, value: Any, *, strictly: bool) -> pa.ChunkedArray:  # noqa: ANN401  # of any type
+def _at_least(high: pa.ChunkedArray, value: object, *, strictly: bool) -> pa.ChunkedArray:
     if isinstance(value, datetime):
         value -= CUT
     test = pc.greater if strictly else pc.greater_equal
     return test(high, _scalar(value, high))
 
 
-def _scalar(value: Any, like: pa.ChunkedArray) -> pa.Scalar:  # noqa: ANN401  # of any type
+def _scalar(value: object, like: pa.ChunkedArray) -> pa.Scalar:
     return pa.scalar(value) if pa.types.is_null(like.type) else pa.scalar(value, like.type)
 
 
-_COMPARED: Mapping[str, Callable[[pa.ChunkedArray, pa.ChunkedArray, Any], pa.ChunkedArray]] = {
+_COMPARED: Mapping[str, Callable[[pa.ChunkedArray, pa.ChunkedArray, object], pa.ChunkedArray]] = {
     ">": lambda _low, high, value: _at_least(high, value, strictly=True),
     ">=": lambda _low, high, value: _at_least(high, value, strictly=False),
     "<": lambda low, _high, value: pc.less(low, _scalar(value, low)),

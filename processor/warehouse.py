@@ -1,4 +1,4 @@
-"""Tables appended to, once, and read as of a batch; the only file that speaks Delta.
+"""Tables appended to, once, and read as of a batch; with `files`, all that speaks Delta.
 
 Every commit is delta-rs's and has a `txn`: of files that Spark wrote (docs/adr/0029), or of facts
 that the driver holds, which need no JVM (docs/adr/0002).
@@ -116,7 +116,7 @@ class Warehouse:
             return False
         folder = f"{batch_id:06d}-{uuid4()}"
         files.write(table.conform(frame), table, f"{self.spark_uri(table)}/{folder}")
-        made = files.added(self.filesystem(table), folder, _told(table))
+        made = files.added(self._filesystem(table), folder, _told(table))
         self._guarded(
             lambda: seen.create_write_transaction(
                 [*made],
@@ -152,7 +152,7 @@ class Warehouse:
         wanted = _bounded([where], as_of)
         held = _listed(found, table, wanted)
         try:
-            read = _dataset(found, self.filesystem(table), table, held).to_table(
+            read = _dataset(found, self._filesystem(table), table, held).to_table(
                 list(columns) if columns else None,
                 pq.filters_to_expression(wanted) if wanted else None,
             )
@@ -192,7 +192,7 @@ class Warehouse:
         found = self._open(table)
         return found is not None and bool(found.file_uris())
 
-    def filesystem(self, table: Table) -> pafs.FileSystem:
+    def _filesystem(self, table: Table) -> pafs.FileSystem:
         """Arrow's own: through the one that delta-rs lends it, reads abort Python as it ends."""
         native, path = pafs.FileSystem.from_uri(self.uri(table.name))
         return pafs.SubTreeFileSystem(path, native)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
@@ -14,7 +14,7 @@ from processor.loops import LoopConfig
 from processor.measure.arrivals import ARRIVAL, Counts, about, counted, rates, source_of, targets
 from processor.measurements import Measurement
 from processor.stages.base import Context, watermarks
-from processor.stages.sources import may_be_recent, valid
+from processor.stages.sources import may_be_recent, recent, valid
 
 _PARTS = {"feedback": ("candidate_id", "item_id"), "ground_truth": ()}
 """What an event may be about of its target, by table."""
@@ -42,15 +42,15 @@ def _events(
     """What was said of the loop's metrics: in this batch, and lately."""
     table = asked[0].signal.source
     start = mark and mark - loop.arrivals.lookback
-    recent = _since(start)
+    lately = recent(start)
     parts = (F.coalesce(name, F.lit("")) for name in _PARTS[table])
     metrics = [each.rule.metric for each in asked]
     said = valid(context, table, batch, may_be_recent(start, batch))
     mine = said.where(F.col("metric").isin(*metrics))
-    return mine.where(recent | (F.col("batch_id") == batch.id)).select(
+    return mine.where(lately | (F.col("batch_id") == batch.id)).select(
         *("event_id", "event_time", "metric"),
         (F.col("op") == "CREATE").alias("created"),
-        recent.alias("recent"),
+        lately.alias("recent"),
         source_of(table).alias("source"),
         about(table).alias("about"),
         F.concat_ws("|", *parts).alias("part"),
@@ -64,8 +64,4 @@ def _reachable(
     """The inferences that a recent answer in its window can be about, of any model."""
     longest = max(each.rule.patience for each in asked)
     start = mark and mark - loop.arrivals.lookback - longest
-    return valid(context, "inferences", batch, may_be_recent(start, batch)).where(_since(start))
-
-
-def _since(start: datetime | None) -> Column:
-    return F.lit(True) if start is None else F.col("event_time") >= F.lit(start)
+    return valid(context, "inferences", batch, may_be_recent(start, batch)).where(recent(start))

@@ -32,7 +32,7 @@ from processor.measure.tallies import (
 )
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, Writes, watermarks
-from processor.stages.sources import may_be_recent, valid
+from processor.stages.sources import may_be_recent, recent, valid
 from processor.table import struct
 from processor.tables import COORDINATES, SOURCES
 from processor.terms.columns import Columns
@@ -121,7 +121,7 @@ def _said(context: Context, loop: LoopConfig, question: Question, batch: Batch) 
     span = question.rule.patience + loop.arrivals.lookback
     before = watermarks(context).get(batch.id - 1)
     start = before and _stretch(before - question.rule.patience, span)
-    lately = F.lit(True) if start is None else F.col("event_time") >= F.lit(start)
+    lately = recent(start)
     events = valid(context, FEEDBACK, batch, may_be_recent(start, batch)).where(reading.counts)
     part = F.col("candidate_id") if question.level.by_candidate else F.lit("")
     return events.where(lately | (F.col("batch_id") == batch.id)).select(

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
@@ -40,9 +42,8 @@ def valid_since(
     *times: str,
     after: int = 0,
 ) -> DataFrame:
-    """Valid events as of `batch` that are `later`."""
-    holding = may_be_later(since, *times, after=after)
-    return later(valid(context, table, batch, holding), since, *times, after=after)
+    """Valid events as of `batch`, as `_later` says."""
+    return _later(partial(valid, context, table, batch), since, *times, after=after)
 
 
 def inferences(
@@ -91,9 +92,8 @@ def requests(context: Context, as_of: int, since: datetime | None = None) -> Dat
     """The labels that every loop asked for, as of a batch; None where nothing ever was."""
     if not context.warehouse.has_rows(LABEL_REQUESTS):
         return None
-    holding = may_be_later(since, "response_time")
-    made = context.warehouse.frame(context.spark, LABEL_REQUESTS, as_of, holding)
-    return later(made, since, "response_time")
+    made = partial(context.warehouse.frame, context.spark, LABEL_REQUESTS, as_of)
+    return _later(made, since, "response_time")
 
 
 def ledger(
@@ -122,9 +122,8 @@ def said_of(
 ) -> DataFrame:
     """What the ledger says, as of `batch`, of one metric of the loop."""
     # First: without its session there are no columns.
-    whole = context.frame(OUTCOMES, batch, may_be_later(since, "response_time", after=after))
-    mine = whole.where((F.col("loop") == loop.loop) & (F.col("metric") == question.rule.metric))
-    return later(mine, since, "response_time", after=after)
+    whole = _later(partial(context.frame, OUTCOMES, batch), since, "response_time", after=after)
+    return whole.where((F.col("loop") == loop.loop) & (F.col("metric") == question.rule.metric))
 
 
 def sliced(
@@ -142,8 +141,15 @@ def sliced(
     return rows.join(by_session, "session_id", "left")
 
 
-def later(rows: DataFrame, since: datetime | None, *times: str, after: int = 0) -> DataFrame:
-    """Rows of batches after `after`, and after `since` by the first of `times` that says when."""
+def _later(
+    read: Callable[[Wanted], DataFrame], since: datetime | None, *times: str, after: int = 0
+) -> DataFrame:
+    """Rows of batches after `after`, and after `since` by the first of `times` that says when.
+
+    `read` leaves out files that can hold none of what it is given.
+    """
+    newer = ("batch_id", ">", after)
+    rows = read([[newer]] if since is None else [[newer, (name, ">", since)] for name in times])
     if after:
         rows = rows.where(F.col("batch_id") > after)
     if since is None:
@@ -156,10 +162,9 @@ def later(rows: DataFrame, since: datetime | None, *times: str, after: int = 0) 
     return rows.where(test)
 
 
-def may_be_later(since: datetime | None, *times: str, after: int = 0) -> Wanted:
-    """What a file has to hold to have a row of `later`."""
-    newer = ("batch_id", ">", after)
-    return [[newer]] if since is None else [[newer, (name, ">", since)] for name in times]
+def recent(start: datetime | None) -> Column:
+    """Whether an event is of `start` (None: any time) or later."""
+    return F.lit(True) if start is None else F.col("event_time") >= F.lit(start)
 
 
 def may_be_recent(start: datetime | None, batch: Batch) -> Wanted | None:
