@@ -157,12 +157,14 @@ class DatasetConfig(Section):
     """One recipe: which rows become a dataset version, and in which formats.
 
     An incremental version is made of what became known since the one before it, a full one of
-    everything that is known.
+    everything that is known. `late` says whether an answer that came after its window was closed
+    is the label, where it happened after what was known by then.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     kind: Literal["supervised"] = "supervised"
     mode: Literal["incremental", "full"] = "incremental"
+    late: Literal["leave", "use"] = "leave"
     sampling: dict[str, Any] = Field(default={"policy": "all"})
     split: SplitConfig = SplitConfig()
     leakage: LeakageConfig = LeakageConfig()
@@ -171,6 +173,12 @@ class DatasetConfig(Section):
     labels: LabelsConfig | None = None
     formats: Names = Field(default=("parquet",), min_length=1)
     seed: int = Field(default=0, ge=-(1 << 63), lt=1 << 63)
+
+    @model_validator(mode="after")
+    def _fitted_labels_are_of_votes_on_time(self) -> Self:
+        if self.labels is not None and self.late == "use":
+            raise ValueError("labels are fitted to votes on time: `late: use` goes without them")
+        return self
 
 
 class EvaluationConfig(Section):

@@ -7,7 +7,7 @@ has to agree with the batch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from processor.feedback.answer import NO_REQUESTS, Answer, Requests, Served, attribute
@@ -124,10 +124,12 @@ def heeded(answers: Sequence[Answer], rule: Rule) -> list[Answer]:
 def standing(answers: Sequence[Answer]) -> list[Answer]:
     """Those that none supersedes, as they happened; at the same moment, as they arrived.
 
-    In a cycle each one is superseded, and none of them counts less than another.
+    Where each supersedes another, in a circle, all are refused: each counts as a retraction.
     """
     superseded = {answer.supersedes for answer in answers}
-    live = [each for each in answers if each.event_id not in superseded] or list(answers)
+    live = [each for each in answers if each.event_id not in superseded]
+    if not live:
+        live = [*answers] if len(answers) == 1 else [replace(a, op=RETRACT) for a in answers]
     return sorted(live, key=lambda each: each.event_time)
 
 

@@ -207,14 +207,20 @@ def _weighed(said: DataFrame, rule: Rule) -> DataFrame:
 def _standing(answers: Column, rule: Rule) -> Column:
     """The answers that none supersedes, as structs that sort as they happened.
 
-    In a cycle each one is superseded, and none of them counts less than another.
+    Where each supersedes another, in a circle, all are refused: each counts as a retraction.
     """
     superseded = F.transform(answers, lambda a: a["supersedes"])
     live = F.filter(
         answers, lambda a: ~F.coalesce(F.array_contains(superseded, a["event_id"]), F.lit(False))
     )
     several = F.size(answers) > 1  # most inferences have one, which stands
-    standing = F.when(several & (F.size(live) > 0), live).otherwise(answers)
+    each_supersedes = F.forall(answers, lambda a: a["supersedes"].isNotNull())
+    refused = F.transform(answers, lambda a: a.withField("op", F.lit(RETRACT)))
+    standing = (
+        F.when(several & each_supersedes & (F.size(live) == 0), refused)
+        .when(several, live)
+        .otherwise(answers)
+    )
     order = ("event_time", *PLACE, "event_id", *_SAID, *_vote(rule))
     return F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order)))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -20,6 +22,40 @@ def latest(ledger: DataFrame, *names: str) -> DataFrame:
     said = ledger.where(F.col("timing").isin(*KNOWN_BY))
     together = said.repartition("inference_id").groupBy("inference_id")  # as in `first_by`
     return together.agg(last).select("inference_id", "_last.*")
+
+
+def latest_or_late(ledger: DataFrame, *names: str) -> DataFrame:
+    """As `latest`; but an answer that came late is known too, if it happened after what was."""
+    told, timing = F.struct(*names, F.col("answered_at").alias("_at")), F.col("timing")
+    in_time = F.when(timing.isin(*KNOWN_BY), F.col("batch_id"))
+    too_late = F.when(timing == LATE, F.struct("answered_at", "batch_id"))
+    found = (
+        ledger.repartition("inference_id")
+        .groupBy("inference_id")
+        .agg(F.max_by(told, in_time).alias("_last"), F.max_by(told, too_late).alias("_late"))
+    )
+    last, late = F.col("_last"), F.col("_late")
+    # Silence, and nothing known, have no time: whatever came counts for more.
+    is_last = late.isNotNull() & F.coalesce(late["_at"] > last["_at"], F.lit(True))
+    counts = F.when(is_last, late).otherwise(last)
+    chosen = found.withColumn("_last", counts).where(F.col("_last").isNotNull())
+    return chosen.select("inference_id", "_last.*").drop("_at")
+
+
+def deciding(said: Iterable[Mapping[str, Any]], *, late: bool) -> Mapping[str, Any] | None:
+    """As `latest` or `latest_or_late`, of the rows of one inference: the one that counts.
+
+    Rows have batch, timing and answered_at.
+    """
+    rows = list(said)
+    in_time = [row for row in rows if row["timing"] in KNOWN_BY]
+    last = max(in_time, key=lambda row: row["batch"], default=None)
+    too_late = [row for row in rows if late and row["timing"] == LATE]
+    after = max(too_late, key=lambda row: (row["answered_at"], row["batch"]), default=None)
+    if after is None:
+        return last
+    at = last and last["answered_at"]
+    return after if at is None or after["answered_at"] > at else last
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
 from processor.feedback.outcomes import KNOWN, PLACE, first_by
 from processor.feedback.question import question_of
-from processor.feedback.rule import KNOWN_BY
-from processor.feedback.standing import latest
+from processor.feedback.rule import KNOWN_BY, LATE
+from processor.feedback.standing import latest, latest_or_late
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement, dataset_metric
 from processor.stages import enrichment
@@ -30,7 +30,7 @@ from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 from processor.warehouse import Warehouse
 
-FULL = "full"
+FULL, USE = "full", "use"
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     since = since_of(context, loop, recipe, parent)
     fresh = labels.total()
     if fresh and recipe.config.mode == FULL:
-        news = _known(ledger(context, loop, batch, after=parent.batch_id))
+        news = _telling(ledger(context, loop, batch, after=parent.batch_id), recipe)
         fresh = chosen.join(news, "inference_id", "left_semi").count()
     told = (labels, dropped, effective, fresh, asked.fit, asked.confusion)
     likeliest = max(given.values(), default=0.0)
@@ -201,20 +201,38 @@ def _news(
 
     For a full version, the last thing known of each; nothing where nothing is new.
     """
-    since = ledger(context, loop, batch, after=parent.batch_id)
-    is_full = recipe.config.mode == FULL and not _known(since).isEmpty()
-    news = _last(ledger(context, loop, batch) if is_full else since)
+    since = _telling(ledger(context, loop, batch, after=parent.batch_id), recipe)
+    if recipe.config.mode == FULL:
+        whole = since if since.isEmpty() else ledger(context, loop, batch)
+        news = _last(whole, recipe)
+    elif recipe.config.late == USE:
+        news = _news_or_late(context, batch, loop, recipe, parent)
+    else:
+        news = _last(since, recipe)
     if recipe.config.sources.misbehaving == "keep":
         return news
     return marked(context, loop, batch, news)
 
 
-def _known(said: DataFrame) -> DataFrame:
-    return said.where(F.col("timing").isin(*KNOWN_BY))
+def _news_or_late(
+    context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
+) -> DataFrame:
+    """As `_news`: what came late is held against all that was known, and may be no news."""
+    since = ledger(context, loop, batch, after=parent.batch_id).select("inference_id").distinct()
+    whole = ledger(context, loop, batch, since_of(context, loop, recipe, parent))
+    last = _last(whole.join(since, "inference_id", "left_semi"), recipe, "batch_id")
+    return last.where(F.col("batch_id") > parent.batch_id).drop("batch_id")
 
 
-def _last(known: DataFrame) -> DataFrame:
-    return latest(known, *KNOWN, "origins", "answered_at")
+def _telling(said: DataFrame, recipe: supervised.Recipe) -> DataFrame:
+    """The rows of the ledger that a label may be of."""
+    late = (LATE,) if recipe.config.late == USE else ()
+    return said.where(F.col("timing").isin(*KNOWN_BY, *late))
+
+
+def _last(said: DataFrame, recipe: supervised.Recipe, *names: str) -> DataFrame:
+    last = latest_or_late if recipe.config.late == USE else latest
+    return last(said, *KNOWN, "origins", "answered_at", *names)
 
 
 def keys_of(

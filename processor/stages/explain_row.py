@@ -19,10 +19,11 @@ from processor.datasets.reasons import reason
 from processor.errors import ConfigError
 from processor.feedback import Question, Served, question_of, served
 from processor.feedback.eventwise import heeded, once, timing
-from processor.feedback.rule import KNOWN_BY, ON_TIME
+from processor.feedback.rule import KNOWN_BY, LATE, ON_TIME
+from processor.feedback.standing import deciding
 from processor.stages import catalog, lookup
 from processor.stages.base import Context
-from processor.stages.choices import FULL, Parent, parent_of
+from processor.stages.choices import FULL, USE, Parent, parent_of
 from processor.stages.decision import decided
 from processor.stages.explain_event import credited, ledger
 from processor.stages.explain_session import states
@@ -147,15 +148,17 @@ def _not_asked(events: list[Row], one: Served | None, said: list[Row], asked: As
     """Why the inference was no candidate; None if it was one."""
     if one is None:
         return _not_seen(events, asked)
-    known = [row["batch"] for row in said if row["timing"] in KNOWN_BY]
-    by_then = [batch for batch in known if batch <= asked.batch_id]
-    if not by_then:
+    late = asked.source.recipe.config.late == USE
+    telling = (*KNOWN_BY, LATE) if late else KNOWN_BY
+    known = [row["batch"] for row in said if row["timing"] in telling]
+    by_then = deciding((row for row in said if row["batch"] <= asked.batch_id), late=late)
+    if by_then is None:
         return _not_known(one, known, asked)
-    if by_then[-1] <= asked.since:
-        decided_in = next(name for name, batch in asked.versions.items() if batch >= by_then[-1])
+    if by_then["batch"] <= asked.since:
+        made = (name for name, batch in asked.versions.items() if batch >= by_then["batch"])
         return (
             f"nothing became known of it since the parent version {asked.parent.version}: "
-            f"its last outcome is of batch {by_then[-1]}, and {decided_in} was made with it"
+            f"its last outcome is of batch {by_then['batch']}, and {next(made)} was made with it"
         )
     return None
 

@@ -15,7 +15,7 @@ MICRO, MINUTE, HOUR = timedelta(microseconds=1), timedelta(minutes=1), timedelta
 WINDOW = HOUR
 BATCHES = (1, 2, 3, 4)
 REWARDS = {"POSITIVE": 1.0, "NEGATIVE": 0.0}
-HISTORIES = 400
+HISTORIES = 500
 
 PATIENT = Rule("metric", WINDOW, 10 * MINUTE, positive="yes", silence=None)
 STRICT = Rule("metric", WINDOW, timedelta(0), positive="yes", silence="no")
@@ -141,10 +141,12 @@ def once(answers: Iterable[Answer]) -> list[Answer]:
 
 
 def counting(answers: Sequence[Answer]) -> Answer:
-    """Of those that none supersedes, the last that happened; all stand if they go in a circle."""
+    """Of those that none supersedes, the last that happened; in a circle all are taken back."""
     gone = {a.supersedes for a in answers}
-    stand = [a for a in answers if a.event_id not in gone] or answers
-    return max(stand, key=lambda a: (a.event_time, a.place))
+    stand = [a for a in answers if a.event_id not in gone]
+    if not stand and len(answers) > 1:
+        stand = [replace(a, op="RETRACT") for a in answers]
+    return max(stand or answers, key=lambda a: (a.event_time, a.place))
 
 
 Said = tuple[str, str | None, float | None, datetime | None]

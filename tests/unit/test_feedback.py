@@ -171,6 +171,23 @@ def test_a_retraction_takes_the_answer_back_from_whom_it_was_given_to() -> None:
     assert {name: each.state for name, each in found.items()} == {"a": "RETRACTED"}
 
 
+def test_answers_that_supersede_one_another_in_a_circle_are_refused() -> None:
+    question = asked("thumbs", default="negative")
+    told: Event = {"kind": "THUMBS", "value_bool": True, "op": "UPDATE"}
+    ring = [
+        said(minute, event_id=name, supersedes=other, **told)
+        for minute, name, other in ((1, "a", "c"), (2, "b", "a"), (3, "c", "b"))
+    ]
+    mark = T0 + timedelta(days=30)
+    (found,) = outcomes([output("i")], ring, question, mark).values()
+    assert (found.state, found.value, found.reward) == ("RETRACTED", None, None)
+    stands = said(0, event_id="d", kind="THUMBS", value_bool=False)
+    (beside,) = outcomes([output("i")], [*ring, stands], question, mark).values()
+    assert (beside.state, beside.value) == ("NEGATIVE", "false")
+    (chain,) = outcomes([output("i")], ring[1:], question, mark).values()
+    assert chain.state == "POSITIVE"
+
+
 def test_an_answer_about_a_candidate_is_about_the_one_that_was_shown() -> None:
     question = asked("thumbs", level="candidate")
     listed = [{"candidate_id": "c1"}, {"candidate_id": "c2"}]
