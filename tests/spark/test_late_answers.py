@@ -134,22 +134,21 @@ def test_elsewhere_nothing_late_is_a_label(context: Context, mode: str) -> None:
 
 
 def test_one_inference_is_told_the_same_as_many(spark: SparkSession) -> None:
-    rng, rows = Random(3), []
-    for number in range(400):
-        for batch in sorted(rng.sample(range(1, 6), rng.randint(1, 4))):
-            timings = rng.choice(
-                (("ON_TIME",), ("DEFAULT",), ("LATE",), ("OUTSIDE",), ("ON_TIME", "LATE"))
-            )
-            for timing in timings:
-                when = None if timing == "DEFAULT" else at(rng.randint(0, 3))
-                rows.append(
-                    {
-                        "inference_id": f"i{number}",
-                        "batch_id": batch,
-                        "timing": timing,
-                        "answered_at": when,
-                    }
-                )
+    rng, kinds = (
+        Random(3),
+        (("ON_TIME",), ("DEFAULT",), ("LATE",), ("OUTSIDE",), ("ON_TIME", "LATE")),
+    )
+    rows = [
+        {
+            "inference_id": f"i{number}",
+            "batch_id": batch,
+            "timing": timing,
+            "answered_at": None if timing == "DEFAULT" else at(rng.randint(0, 3)),
+        }
+        for number in range(400)
+        for batch in sorted(rng.sample(range(1, 6), rng.randint(1, 4)))
+        for timing in rng.choice(kinds)
+    ]
     frame = spark.createDataFrame(
         [tuple(each.values()) for each in rows],
         "inference_id string, batch_id bigint, timing string, answered_at timestamp",
