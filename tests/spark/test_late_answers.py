@@ -15,7 +15,7 @@ from processor.batches import Batch
 from processor.config import Config, load
 from processor.datasets import supervised
 from processor.feedback.standing import deciding, latest, latest_or_late
-from processor.loops import DatasetConfig, LoopConfig
+from processor.loops import DatasetConfig, LabelsConfig, LoopConfig
 from processor.stages.base import Context
 from processor.stages.choices import candidates, parent_of
 from processor.stages.recipes import recipes
@@ -62,7 +62,7 @@ def at(minute: int | None) -> datetime | None:
 def row(number: int, batch: int, told: Told) -> Row:
     timing, value, minute = told
     state = "RETRACTED" if value is None else "POSITIVE" if value == "yes" else "NEGATIVE"
-    said = {"inference_id": f"i{number}", "timing": timing, "state": state, "value": value}
+    said: Row = {"inference_id": f"i{number}", "timing": timing, "state": state, "value": value}
     said |= {"reward": None, "credit": 1.0, "solicit_prob": None, "answered_at": at(minute)}
     return {**outcome(said, batch, 1), "response_time": SAID[number]["response_time"]}
 
@@ -169,4 +169,4 @@ def test_one_inference_is_told_the_same_as_many(spark: SparkSession) -> None:
 
 def test_fitted_labels_go_without_late_answers() -> None:
     with pytest.raises(ValidationError, match="fitted to votes on time"):
-        DatasetConfig(name="d", late="use", labels={"consensus": "dawid_skene"})
+        DatasetConfig(name="d", late="use", labels=LabelsConfig(consensus="dawid_skene"))

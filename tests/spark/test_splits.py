@@ -123,10 +123,13 @@ def test_every_split_ends_with_the_ledger_of_the_rules(
     at_once = [0] * (CLOSING - 1) + [middle] + [events] * (len(BATCHES) - CLOSING - 1)
     ends = [at_once, *(cuts(rng, events) for _ in range(SPLITS - 1))]
     parts = [split(whole, f"s{number}|", each) for number, each in enumerate(ends)]
-    data = tuple([row for part in parts for row in part[side]] for side in (0, 1))
+    inferences = [row for said, _ in parts for row in said]
+    answers = [row for _, heard in parts for row in heard]
     ledger: list[Known] = []
     for batch in BATCHES:
-        ledger += [(batch, row) for row in added(spark, data, ledger, batch, rule, MARKS)]
+        ledger += [
+            (batch, row) for row in added(spark, (inferences, answers), ledger, batch, rule, MARKS)
+        ]
     (wanted,) = ended(by_the_rules(parts[0], rule)).values()
     found = ended(ledger)
     assert set(found) == {f"s{number}" for number in range(SPLITS)}
