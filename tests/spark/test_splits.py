@@ -121,8 +121,8 @@ def test_every_split_ends_with_the_ledger_of_the_rules(
     events = sum(map(len, whole))
     middle = events // 2
     at_once = [0] * (CLOSING - 1) + [middle] + [events] * (len(BATCHES) - CLOSING - 1)
-    ends = [at_once, *(cuts(rng, events) for _ in range(SPLITS - 1))]
-    parts = [split(whole, f"s{number}|", each) for number, each in enumerate(ends)]
+    cut = [at_once, *(cuts(rng, events) for _ in range(SPLITS - 1))]
+    parts = [split(whole, f"s{number}|", each) for number, each in enumerate(cut)]
     inferences = [row for said, _ in parts for row in said]
     answers = [row for _, heard in parts for row in heard]
     ledger: list[Known] = []
@@ -131,9 +131,9 @@ def test_every_split_ends_with_the_ledger_of_the_rules(
             (batch, row) for row in added(spark, (inferences, answers), ledger, batch, rule, MARKS)
         ]
     (wanted,) = ended(by_the_rules(parts[0], rule)).values()
-    found = ended(ledger)
-    assert set(found) == {f"s{number}" for number in range(SPLITS)}
-    for name, end in found.items():
+    ends = ended(ledger)
+    assert set(ends) == {f"s{number}" for number in range(SPLITS)}
+    for name, end in ends.items():
         assert end == wanted, name
     assert_all_was_seen(wanted, rule)
 
