@@ -211,7 +211,7 @@ def _news(
         news = _last(since, recipe)
     if recipe.config.sources.misbehaving == "keep":
         return news
-    return marked(context, loop, batch, news)
+    return marked(context, loop, batch, news, since_of(context, loop, recipe, parent))
 
 
 def _news_or_late(

@@ -32,7 +32,7 @@ from processor.measure.tallies import (
 )
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement
 from processor.stages.base import Context, Writes, watermarks
-from processor.stages.sources import may_be_recent, recent, valid
+from processor.stages.sources import may_be_recent, recent, valid, valid_since
 from processor.table import struct
 from processor.tables import COORDINATES, SOURCES
 from processor.terms.columns import Columns
@@ -67,14 +67,17 @@ def write(context: Context, batch: Batch, writes: Writes) -> list[Measurement]:
     return found
 
 
-def marked(context: Context, loop: LoopConfig, batch: Batch, outcomes: DataFrame) -> DataFrame:
+def marked(
+    context: Context, loop: LoopConfig, batch: Batch, outcomes: DataFrame, since: datetime | None
+) -> DataFrame:
     """`outcomes` with `misbehaving`: the answer that counts is of a source found so before.
 
     Columns in: inference_id, answered_at, origins. Of the answers that an outcome was made of, the
-    one that counts is the one that happened when it says.
+    one that counts is the one that happened when it says: after `since`, as the responses did.
     """
     sources = _found(context, loop, batch)
-    events = valid(context, FEEDBACK, batch).withColumn("source", source_of(FEEDBACK))
+    events = valid_since(context, FEEDBACK, batch, since, "event_time")
+    events = events.withColumn("source", source_of(FEEDBACK))
     place = F.struct(F.col("landed").alias("batch_id"), *COORDINATES)
     theirs = events.join(F.broadcast(sources), "source", "left_semi").select(
         place.alias("_origin"), F.col("event_time").alias("answered_at")

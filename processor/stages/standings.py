@@ -68,16 +68,17 @@ def _counts(context: Context, loop: LoopConfig, batch: Batch) -> Counter[str]:
     asked = [AsOf(number, marks.get(number)) for number in (batch.id, last.batch_id) if number]
     counted = standing(each, ledger(context, loop, batch, since), rule, *asked)
     if since is not None:
-        counted = counted.unionByName(_too_old(inferences(context, loop, batch), last, since))
+        landed = inferences(context, loop, batch, after=last.batch_id)
+        counted = counted.unionByName(_too_old(landed, since))
     found = Counter(last.counts)
     for row in counted.collect():
         found[row["standing"]] += row["n"] if row["batch_id"] > last.batch_id else -row["n"]
     return found
 
 
-def _too_old(said: DataFrame, last: Measured, since: datetime) -> DataFrame:
-    landed = said.where((F.col("batch_id") > last.batch_id) & (F.col("response_time") <= since))
-    return landed.groupBy(F.lit(TOO_OLD).alias("standing")).agg(
+def _too_old(landed: DataFrame, since: datetime) -> DataFrame:
+    settled = landed.where(F.col("response_time") <= since)
+    return settled.groupBy(F.lit(TOO_OLD).alias("standing")).agg(
         F.max("batch_id").alias("batch_id"), F.countDistinct("inference_id").alias("n")
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -28,7 +27,11 @@ LOOP = LoopConfig.model_validate(
         "loop": "own",
         "model": "bot",
         "outcome": {"metric": "copied", "signal": "click", "window": "1h", "late": "2h"},
-        "datasets": [{"name": "d"}],
+        "datasets": [
+            {"name": "d"},
+            {"name": "used", "late": "use"},
+            {"name": "trusted", "sources": {"misbehaving": "exclude"}},
+        ],
     }
 )
 
@@ -47,20 +50,24 @@ def context(spark_session: SparkSession, tmp_path: Path) -> Context:
         for name, row in (("inferences", said), ("feedback", heard)):
             known = {field: row[field] for field in row if field in TYPED[name].schema.names}
             place.append_once(TYPED[name], [typed(TYPED[name], known, number, 0)], "test", number)
-        write(place, PROOFS, number, watermark=at + 5 * HOUR)
-        write(place, BATCHES, number, topic="t", planned_at=T0)
+        write(place, PROOFS, number, {"watermark": at + 5 * HOUR})
+        write(place, BATCHES, number, {"topic": "t", "planned_at": T0})
         if number < max(SAID):
             told = {"loop": "own", "inference_id": f"i{number}", "metric": "copied"}
             told |= {"state": "POSITIVE", "timing": "ON_TIME", "value": "true"}
-            write(place, OUTCOMES, number, response_time=at, **told)
-            write(place, DATASETS, number, dataset="d", version=f"v{number}")
+            write(place, OUTCOMES, number, {"response_time": at, **told})
+            names = (dataset.name for dataset in LOOP.datasets)
+            write(
+                place, DATASETS, number, *({"dataset": n, "version": f"v{number}"} for n in names)
+            )
     config = configured(tmp_path, {"own": LOOP})
     return Context(config, place, "run", lambda: spark_session, lambda _: None)
 
 
-def write(place: Warehouse, table: Table, number: int, **row: Any) -> None:  # noqa: ANN401  # any column
-    filled = {**dict.fromkeys(table.schema.names), **row, "batch_id": number}
-    place.append_once(table, [filled], "test", number)
+def write(place: Warehouse, table: Table, number: int, *rows: Row) -> None:
+    filled = dict.fromkeys(table.schema.names)
+    told = [{**filled, **row, "batch_id": number} for row in rows]
+    place.append_once(table, told, "test", number)
 
 
 def remove(place: Warehouse, table: Table, batch: int) -> None:
@@ -82,4 +89,4 @@ def test_a_batch_is_compiled_though_the_files_of_what_is_settled_are_gone(
     found = context.warehouse.rows(OUTCOMES, where=[("batch_id", "=", last)]).to_pylist()
     assert [(row["inference_id"], row["state"]) for row in found] == [(f"i{last}", "POSITIVE")]
     versions = context.warehouse.rows(DATASETS, where=[("batch_id", "=", last)]).to_pylist()
-    assert [row["row_count"] for row in versions] == [1]
+    assert [row["row_count"] for row in versions] == [1, 1, 1]
