@@ -83,7 +83,8 @@ def click(row: Row, number: int) -> Row:
 
 @pytest.fixture(scope="module")
 def log() -> list[Row]:
-    rows: list[Row] = pq.read_table(LOG).to_pylist()
+    read = pq.read_table(LOG).to_pylist()
+    rows = [{**row, "timestamp": datetime.fromisoformat(row["timestamp"])} for row in read]
     assert (len(rows), sum(row["click"] for row in rows)) == (IMPRESSIONS, CLICKS)
     return rows
 
