@@ -14,7 +14,7 @@ from processor.measure.response import MAX_THIN, THIN, folds_of, overlap, popula
 from processor.measure.ridge import linear, logistic
 
 Numbers = npt.NDArray[np.float64]
-SIZE, RUNS = 1000, 200
+SIZE, RUNS = 1000, 150
 
 
 class World(NamedTuple):
