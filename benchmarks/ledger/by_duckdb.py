@@ -58,7 +58,7 @@ def _copy(target: Path) -> str:
     return f"""
     copy (
       select inference_id, request_id, subject_key, model_name, model_version, response_time,
-        {numbers}, {words}, label, inclusion_prob, 1 / inclusion_prob as weight,
+        {numbers}, {words}, label, propensity, inclusion_prob, 1 / inclusion_prob as weight,
         case when {side} < 0.8 then 'train' when {side} < 0.9 then 'validation' else 'test' end
           as split
       from read_parquet($inferences) join chosen_keys using (inference_id)

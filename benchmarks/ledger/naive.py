@@ -31,7 +31,7 @@ def run(spark: SparkSession, source: str, target: str, rows: int) -> None:
             F.col("features_str")[name].alias(f"str.{name}")
             for name in ("colour", "country", "device", "plan")
         ),
-        *("label", "inclusion_prob", (1 / F.col("inclusion_prob")).alias("weight")),
+        *("label", "propensity", "inclusion_prob", (1 / F.col("inclusion_prob")).alias("weight")),
         F.when(side < TRAIN, "train")
         .when(side < VALIDATION, "validation")
         .otherwise("test")

@@ -155,6 +155,7 @@ def rows(
 ) -> DataFrame:
     """The rows of a version, one column a feature: features are fetched for kept rows only.
 
+    `propensity` is as the inference logged it: how likely serving was to choose what it served.
     The first of a row's `origins` is its inference's; an event that was sent twice has two.
     `session` names the items of the column `session`, if there are any.
     """
@@ -176,6 +177,7 @@ def rows(
         *columns,
         "label",
         *(name for name in _handed_on(decided) if name == LABEL_PROB),
+        "propensity",
         "split",
         "inclusion_prob",
         "weight",

@@ -155,6 +155,7 @@ def _manifest(
             "label": "label",
             **({supervised.LABEL_PROB: supervised.LABEL_PROB} if labels else {}),
             "weight": "weight",
+            "propensity": "propensity",
             "id": "inference_id",
             "subject": "subject_key",
             "time": "response_time",

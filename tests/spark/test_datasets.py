@@ -46,13 +46,17 @@ def place(number: int) -> Row:
 
 
 def inference(number: int) -> Row:
-    """Every 50th has no subject, every 20th may not be trained on; one in two was logged."""
+    """Every 50th has no subject, every 20th may not be trained on; one in two was logged.
+
+    Every fifth does not say how likely it was to be served.
+    """
     return {
         "inference_id": f"i{number}",
         "request_id": None,
         "subject_key": None if number % 50 == 0 else f"s{number % SUBJECTS}",
         "training_allowed": number % 20 != 1,
         "log_keep_prob": 0.5 if number % 2 else 1.0,
+        "propensity": None if number % 5 == 0 else 1 / (1 + number % 6),
         "model_name": "m",
         "model_version": "1",
         "response_time": START + timedelta(seconds=number),
@@ -93,6 +97,7 @@ INFERENCES = pa.schema(
         "subject_key": pa.string(),
         "training_allowed": pa.bool_(),
         "log_keep_prob": pa.float64(),
+        "propensity": pa.float64(),
         "model_name": pa.string(),
         "model_version": pa.string(),
         "response_time": pa.timestamp("us", "UTC"),
@@ -268,6 +273,7 @@ def test_parquet_read_back_is_what_was_decided(rows: DataFrame, tmp_path: Path) 
         assert (row["num.x"], row["str.c"]) == (features[0].get("x"), features[1]["c"])
         assert row["response_time"] == sent["response_time"]
         assert row["subject_key"] == sent["subject_key"]
+        assert row["propensity"] == sent["propensity"]
 
 
 def test_a_version_appears_whole_and_what_was_left_half_made_is_made_again(

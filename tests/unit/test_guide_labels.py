@@ -38,6 +38,11 @@ def test_the_example_prints_what_it_shows(
     monkeypatch.chdir(tmp_path)
     (found,) = askings(load(Path("bfp.yaml")))
     assert (found.policy, found.config.seed) == ("uncertainty", 7)
+    exec(compile(block("python", 1), str(PAGE), "exec"), {})  # noqa: S102  # our own page
+    assert capsys.readouterr().out == block("", 1)
+
+
+def test_who_answers_is_learned_as_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block("python"), str(PAGE), "exec"), {})  # noqa: S102  # our own page
     assert capsys.readouterr().out == block("")
 
