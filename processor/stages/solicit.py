@@ -16,6 +16,7 @@ from processor.feedback.question import question_of
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.stages.base import Context, Stage, Writes, watermarks
+from processor.stages.committee import with_committee
 from processor.stages.quiet import quiet
 from processor.stages.recipes import POLICIES
 from processor.stages.sources import inferences, ledger
@@ -91,7 +92,8 @@ def _candidates(context: Context, batch: Batch, each: Asking) -> DataFrame:
     since = question_of(loop, loop.outcome).rule.horizon(reached.get(batch.id - 1))
     seen = inferences(context, loop, batch, since)
     is_new = F.col("batch_id") == batch.id
-    named = seen.where(is_new).select(
+    new = with_committee(context, loop, batch, each.chain, seen.where(is_new), since)
+    named = new.select(
         *("inference_id", "response_time", "training_allowed"), *each.chain.reads(), *PLACE
     )
     can_answer = F.col("response_time") + F.lit(loop.outcome.window) > F.lit(now)
