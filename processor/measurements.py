@@ -13,6 +13,8 @@ OVERALL = "all"  # the slice that is everybody
 DATASET, FEATURES, REQUESTS = "dataset.", "features.", "requests."
 """How metrics begin that judge a version of a dataset, features against their definitions, and
 what became of label requests."""
+ASKED = "asked"
+"""How many labels a batch asks for, and in words, by what policy."""
 
 
 @dataclass(frozen=True)

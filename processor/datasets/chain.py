@@ -57,6 +57,11 @@ class Chain:
         columns = [column.alias(name) for name, column in sorted(named.items())]
         return [F.struct(*columns).alias(READ)] if columns else []
 
+    @property
+    def of_committee(self) -> bool:
+        """Whether a policy looks at what others said of the same request."""
+        return any(link.policy.of_committee(link.params) for link in self.links)
+
     def cells(self) -> Column:
         """The cells of a row."""
         return F.array(*(link.policy.cell(link.params) for link in self.links))

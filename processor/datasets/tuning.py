@@ -31,6 +31,17 @@ Cells = Mapping[tuple[str, ...], Sums]
 """Past outcomes by the cell that each policy of a chain puts them in."""
 
 
+class Span(NamedTuple):
+    """From the batch that said it to the one that said something else; None: it is still so."""
+
+    known_by: int
+    until: int | None
+
+
+Spans = Mapping[Span, Cells]
+"""Past outcomes by when they were so."""
+
+
 @dataclass(frozen=True)
 class Expected:
     """What a policy would come to: how many labels, and the variance of the mean then.
@@ -58,6 +69,17 @@ def half_width(variance: float) -> float:
 def together(cells: Cells) -> Sums:
     """All past outcomes."""
     return Sums(*(sum(each) for each in zip(*cells.values(), strict=True)))
+
+
+def by_then(spans: Spans, batch: int) -> Cells:
+    """What was known by a batch, as it was known then."""
+    found: dict[tuple[str, ...], Sums] = {}
+    for span, cells in spans.items():
+        if span.known_by <= batch and (span.until is None or batch < span.until):
+            for name, each in cells.items():
+                so_far = found.get(name, Sums(0.0, 0.0, 0.0))
+                found[name] = Sums(*(a + b for a, b in zip(so_far, each, strict=True)))
+    return found
 
 
 def spreads(cells: Cells) -> dict[tuple[str, ...], float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from processor.loops import LoopConfig
-from processor.measurements import DATASET, FEATURES, OVERALL, refused_dataset
+from processor.measurements import ASKED, DATASET, FEATURES, OVERALL, refused_dataset
 from processor.report.rows import Row, Rows, ordered, pick, plain, where
 
 STANDINGS = ("known", "censored", "unknown", "retracted", "tied")
@@ -88,7 +88,7 @@ def _quality(told: Rows) -> list[dict[str, Any]]:
 
 def _is_quality(row: Row) -> bool:
     metric: str = row["metric"]
-    other = metric.startswith((_PREFIX, DATASET)) or metric in (_DIFFERENCE, _VERDICT)
+    other = metric.startswith((_PREFIX, DATASET)) or metric in (_DIFFERENCE, _VERDICT, ASKED)
     return row["feature"] is None and not other
 
 

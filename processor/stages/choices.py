@@ -24,6 +24,7 @@ from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement, dataset_metric
 from processor.stages import enrichment
 from processor.stages.base import Context, watermarks
+from processor.stages.committee import with_committee
 from processor.stages.misbehaving import marked
 from processor.stages.soft_labels import SoftLabels, relabelled, soft_labels
 from processor.stages.sources import inferences, ledger
@@ -243,7 +244,8 @@ def keys_of(
     since: datetime | None,
 ) -> DataFrame:
     """What a version is decided on, of each inference that someone saw."""
-    said = inferences(context, loop, batch, since).select(
+    seen = inferences(context, loop, batch, since)
+    said = with_committee(context, loop, batch, recipe.chain, seen, since).select(
         *("inference_id", "response_time", "training_allowed", "log_keep_prob"),
         group(recipe.config.split).alias("split_group"),
         *recipe.chain.reads(),

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.datasets.chain import Chain
-from processor.datasets.tuning import Answered, Cells, Sums
+from processor.datasets.tuning import Answered, Cells, Span, Spans, Sums
 from processor.datasets.weights import weight
 from processor.feedback.outcomes import PLACE, first_by
-from processor.feedback.rule import NEGATIVE, ON_TIME, POSITIVE, VALUE
-from processor.feedback.standing import latest
+from processor.feedback.rule import KNOWN_BY, NEGATIVE, ON_TIME, POSITIVE, VALUE
 from processor.loops import LoopConfig
 from processor.stages.base import Context, watermarks
+from processor.stages.committee import with_committee
 from processor.stages.compile import rule_of
 from processor.stages.sources import inferences, ledger, requests
 
 ACCURACY, REWARD = "accuracy", "mean reward"
-_LAST = ("state", "timing", "value", "reward", "solicit_prob", "batch_id")
+_SAID = ("state", "timing", "value", "reward", "solicit_prob", "batch_id")
 
 
 class Counted(NamedTuple):
@@ -46,17 +46,21 @@ def estimates(loop: LoopConfig) -> str:
 
 
 def known(context: Context, loop: LoopConfig, batch: Batch, chains: Sequence[Chain]) -> DataFrame:
-    """Every outcome that is known as of the batch.
+    """Every outcome that is known as of the batch, and what was known before it changed.
 
-    Columns out: inference_id, landed_by and known_by (batches), in_time, y, w, and cells: for each
-    chain an array.
+    Columns out: inference_id, landed_by and known_by (batches), until (the batch from which on it
+    is something else; null: it is still so), in_time, y, w, and cells: for each chain an array.
     """
-    links = tuple(link for each in chains for link in each.links)
-    said = inferences(context, loop, batch).select(
-        *("inference_id", "pred_label", "log_keep_prob"), *Chain(links).reads(), *PLACE
-    )
+    whole = Chain(tuple(link for each in chains for link in each.links))
+    seen = with_committee(context, loop, batch, whole, inferences(context, loop, batch))
+    said = seen.select(*("inference_id", "pred_label", "log_keep_prob"), *whole.reads(), *PLACE)
     first = first_by(said.withColumn("landed_by", F.col("batch_id")), "inference_id").drop(*PLACE)
-    truth = latest(ledger(context, loop, batch), *_LAST)
+    of_each = Window.partitionBy("inference_id").orderBy("batch_id")
+    truth = (
+        ledger(context, loop, batch)
+        .where(F.col("timing").isin(*KNOWN_BY))
+        .select("inference_id", *_SAID, F.lead("batch_id").over(of_each).alias("until"))
+    )
     mark, one = watermarks(context).get(batch.id), F.lit(1.0)
     named = first.join(truth, "inference_id").withColumns(
         {"label": F.col("value"), "watermark": F.lit(mark).cast("timestamp")}
@@ -64,7 +68,7 @@ def known(context: Context, loop: LoopConfig, batch: Batch, chains: Sequence[Cha
     sides = [F.col(name) == loop.outcome.positive for name in ("label", "pred_label")]
     right = F.when(F.col("pred_label").isNotNull(), sides[0].eqNullSafe(sides[1]).cast("double"))
     found = named.where(F.col("state").isin(POSITIVE, NEGATIVE, VALUE)).select(
-        *("inference_id", "landed_by"),
+        *("inference_id", "landed_by", "until"),
         F.col("batch_id").alias("known_by"),
         (F.col("timing") == ON_TIME).alias("in_time"),
         (right if estimates(loop) == ACCURACY else F.col("reward")).alias("y"),
@@ -74,33 +78,44 @@ def known(context: Context, loop: LoopConfig, batch: Batch, chains: Sequence[Cha
     return found.where(F.col("y").isNotNull())
 
 
+def _still(outcomes: DataFrame) -> DataFrame:
+    return outcomes.where(F.col("until").isNull())
+
+
 def counted(outcomes: DataFrame) -> Counted:
-    """How much the outcomes of `known` say."""
-    (row,) = outcomes.agg(
-        F.count(F.lit(1)).alias("n"),
-        F.countDistinct("landed_by").alias("batches"),
-        (F.sum("w") ** 2 / F.sum(F.col("w") ** 2)).alias("effective"),
-    ).collect()
+    """How much the outcomes of `known` say that are still so."""
+    (row,) = (
+        _still(outcomes)
+        .agg(
+            F.count(F.lit(1)).alias("n"),
+            F.countDistinct("landed_by").alias("batches"),
+            (F.sum("w") ** 2 / F.sum(F.col("w") ** 2)).alias("effective"),
+        )
+        .collect()
+    )
     return Counted(row["n"], row["batches"], row["effective"] or 0.0)
 
 
 def sums(outcomes: DataFrame, chains: int) -> list[Cells]:
-    """The outcomes of `known` by the cells of each of the first `chains`."""
+    """Those that are still so, by the cells of each of the first `chains`."""
     found: list[dict[tuple[str, ...], Sums]] = [{} for _ in range(chains)]
-    told = outcomes.select("*", F.posexplode(F.slice("cells", 1, chains)).alias("chain", "of"))
+    told = _still(outcomes).select(
+        "*", F.posexplode(F.slice("cells", 1, chains)).alias("chain", "of")
+    )
     for row in told.groupBy("chain", "of").agg(*_sums()).collect():
         found[row["chain"]][tuple(row["of"])] = Sums(row["w"], row["wy"], row["wyy"])
     return list(found)
 
 
-def by_batch(outcomes: DataFrame, chain: int) -> dict[int, Cells]:
-    """The outcomes of `known` by the batch they are known by, then by the cells of one chain."""
-    found: dict[int, dict[tuple[str, ...], Sums]] = {}
-    of = F.col("cells")[chain].alias("of")
-    for row in outcomes.groupBy("known_by", of).agg(*_sums()).collect():
-        cells = found.setdefault(row["known_by"], {})
+def by_span(outcomes: DataFrame, chains: range) -> list[Spans]:
+    """The outcomes of `known` by when they were so, then by the cells of each of these chains."""
+    found: list[dict[Span, dict[tuple[str, ...], Sums]]] = [{} for _ in chains]
+    mine = F.slice("cells", chains.start + 1, len(chains))
+    told = outcomes.select("known_by", "until", "w", "y", F.posexplode(mine).alias("chain", "of"))
+    for row in told.groupBy("chain", "known_by", "until", "of").agg(*_sums()).collect():
+        cells = found[row["chain"]].setdefault(Span(row["known_by"], row["until"]), {})
         cells[tuple(row["of"])] = Sums(row["w"], row["wy"], row["wyy"])
-    return dict(found)
+    return list(found)
 
 
 def _sums() -> list[Column]:
@@ -115,7 +130,7 @@ def past_requests(
     made = requests(context, batch.id)
     if made is None:
         return []
-    answers = outcomes.where("in_time").select("inference_id", "y")
+    answers = _still(outcomes).where("in_time").select("inference_id", "y")
     mine = made.where(F.col("loop") == loop.loop).join(answers, "inference_id", "left")
     once = F.when(F.col("y").isNotNull(), 1 / F.col("inclusion_prob"))
     y = F.col("y")

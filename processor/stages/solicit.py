@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -15,21 +16,34 @@ from processor.feedback.outcomes import PLACE, first_by
 from processor.feedback.question import question_of
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
+from processor.measurements import ASKED, OVERALL, Measurement
 from processor.stages.base import Context, Stage, Writes, watermarks
+from processor.stages.committee import with_committee
 from processor.stages.quiet import quiet
 from processor.stages.recipes import POLICIES
 from processor.stages.sources import inferences, ledger
-from processor.tables import LABEL_REQUESTS, OUTCOMES, PROOFS, TYPED
+from processor.tables import LABEL_REQUESTS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED
 
 FEEDBACK = "feedback"
 
 
 def run(context: Context, batch: Batch) -> None:
-    """Writes the label requests of the batch; a loop that asks for none adds nothing."""
+    """Writes the label requests of the batch, then by what policy each loop made its own.
+
+    A loop that asks for none adds nothing.
+    """
     writes = Writes("solicit", context, batch)
-    if not writes.pending(LABEL_REQUESTS):
-        return
     asked = askings(context.config)
+    if writes.pending(LABEL_REQUESTS):
+        _ask(context, batch, asked, writes)
+    if writes.pending(MEASUREMENTS):
+        # Under another configuration than it was planned with, who knows which one asked.
+        is_own = batch.config_hash == context.config.hash
+        told = [_measured(context, batch, each) for each in asked if is_own]
+        writes.rows(MEASUREMENTS, [{"batch_id": batch.id, **vars(each)} for each in told])
+
+
+def _ask(context: Context, batch: Batch, asked: list[Asking], writes: Writes) -> None:
     if not asked:
         writes.rows(LABEL_REQUESTS)
         return
@@ -74,6 +88,33 @@ def _answerable(loop: LoopConfig, each: Asking) -> Asking:
     return each
 
 
+def _measured(context: Context, batch: Batch, each: Asking) -> Measurement:
+    """How many labels the loop asks for in the batch; the reason is the policy, as it was told."""
+    mine = [("batch_id", "=", batch.id), ("loop", "=", each.loop.loop)]
+    made = context.warehouse.rows(LABEL_REQUESTS, columns=["loop"], where=mine).num_rows
+    return Measurement(
+        loop=each.loop.loop,
+        model_name=each.loop.model,
+        model_version=OVERALL,
+        metric=ASKED,
+        slice=OVERALL,
+        window="batch",
+        n=made,
+        value=made,
+        reason=json.dumps(each.loop.label_requests, sort_keys=True, default=str),
+    )
+
+
+def ways(context: Context, loop: LoopConfig) -> dict[int, str]:
+    """By batch, what the loop file said of label requests when the batch asked."""
+    rows = context.warehouse.rows(
+        MEASUREMENTS,
+        columns=["batch_id", "reason"],
+        where=[("loop", "=", loop.loop), ("metric", "=", ASKED)],
+    ).to_pylist()
+    return {row["batch_id"]: row["reason"] for row in rows}
+
+
 def _requests(context: Context, batch: Batch, each: Asking, candidates: DataFrame) -> DataFrame:
     now = watermarks(context).get(batch.id, batch.planned_at)
     made = requested(candidates, each, now, each.loop.outcome.window)
@@ -91,7 +132,8 @@ def _candidates(context: Context, batch: Batch, each: Asking) -> DataFrame:
     since = question_of(loop, loop.outcome).rule.horizon(reached.get(batch.id - 1))
     seen = inferences(context, loop, batch, since)
     is_new = F.col("batch_id") == batch.id
-    named = seen.where(is_new).select(
+    new = with_committee(context, loop, batch, each.chain, seen.where(is_new), since)
+    named = new.select(
         *("inference_id", "response_time", "training_allowed"), *each.chain.reads(), *PLACE
     )
     can_answer = F.col("response_time") + F.lit(loop.outcome.window) > F.lit(now)
@@ -108,7 +150,7 @@ STAGE = Stage(
     "solicit",
     "choose inferences to ask labels for",
     (TYPED["inferences"], OUTCOMES, PROOFS),
-    (LABEL_REQUESTS,),
+    (LABEL_REQUESTS, MEASUREMENTS),
     run,
     rests=quiet,
 )

@@ -5,25 +5,27 @@ What is counted here is decided on in `processor.datasets.tuning`; nothing is wr
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
 from processor.config import Config
 from processor.datasets import tuning
 from processor.datasets.chain import Chain, Link
-from processor.datasets.requests import asking
-from processor.datasets.tuning import Cells, Expected, Sums
+from processor.datasets.requests import Asking, asking
+from processor.datasets.tuning import Cells, Expected, Spans
 from processor.errors import ConfigError
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT
 from processor.stages import evidence
-from processor.stages.base import Context, ranges_of
+from processor.stages.base import Context
 from processor.stages.pipeline import PLAN, begun, stored_batch
 from processor.stages.recipes import POLICIES
-from processor.stages.solicit import can_ask
+from processor.stages.solicit import can_ask, ways
 from processor.tables import BATCHES
 from processor.warehouse import Warehouse
 
@@ -50,9 +52,9 @@ def tune(
     context = Context(config, warehouse, f"tune-{uuid.uuid4()}", start_spark, say)
     batch = stored_batch(warehouse, _last_finished(warehouse))
     chains = list(_proposals(budget))
-    used = asking(loop, POLICIES)
-    asked = [*chains, *([used.chain] if used else [])]
-    outcomes = evidence.known(context, loop, batch, asked).persist()
+    asked, used = _used(context, loop)
+    tried = [*chains, *(each.chain for each in used.values())]
+    outcomes = evidence.known(context, loop, batch, tried).persist()
     try:
         told = evidence.counted(outcomes)
         say(f"holding {len(chains)} policies against {told.outcomes:,} outcomes")
@@ -60,11 +62,23 @@ def tune(
         head |= {"estimates": evidence.estimates(loop), "can_ask": can_ask(loop)}
         cells = evidence.sums(outcomes, len(chains)) if told.outcomes else []
         past = evidence.past_requests(context, loop, batch, outcomes)
-        before = evidence.by_batch(outcomes, len(chains)) if used and past else {}
+        spans = evidence.by_span(outcomes, range(len(chains), len(tried))) if used else []
     finally:
         outcomes.unpersist()
-    then = [_then(warehouse, config, used.chain if used else None, each, before) for each in past]
+    known = {way: Then(each, of) for (way, each), of in zip(used.items(), spans, strict=True)}
+    then = [_then(each, known.get(asked.get(each.batch, ""))) for each in past]
     return {**head, **_verdict(told, loop, list(zip(chains, cells, strict=False))), "past": then}
+
+
+def _used(context: Context, loop: LoopConfig) -> tuple[dict[int, str], dict[str, Asking]]:
+    """By batch, what was said of asking; and each such text as this code understands it."""
+    asked = ways(context, loop)
+    found: dict[str, Asking] = {}
+    for way in dict.fromkeys(asked.values()):
+        with suppress(ConfigError):  # a key of its time, which nobody knows any more
+            told = asking(loop.model_copy(update={"label_requests": json.loads(way)}), POLICIES)
+            found |= {way: told} if told else {}
+    return asked, found
 
 
 def _last_finished(warehouse: Warehouse) -> int:
@@ -127,29 +141,30 @@ def _row(each: Expected) -> Row:
     return {"policy": dict(each.told), **{name: getattr(each, name) for name in figures}}
 
 
-def _then(
-    warehouse: Warehouse,
-    config: Config,
-    chain: Chain | None,
-    past: evidence.PastRequests,
-    before: Mapping[int, Cells],
-) -> Row:
+class Then(NamedTuple):
+    """How a batch asked, and past outcomes as that policy sees them."""
+
+    asking: Asking
+    spans: Spans
+
+
+def _then(past: evidence.PastRequests, used: Then | None) -> Row:
     """What was expected of a batch's requests by what was known then, and what they came to.
 
-    Expected for as many labels as came; nothing where the batch was asked under another
-    configuration, of which the policy is not known any more.
+    Expected for as many labels as came, by the policy that the batch asked by; nothing where that
+    is not known any more.
     """
     answered, found = past.answered, tuning.realised(past.answered)
-    hashes = {row["config_hash"] for row in ranges_of(warehouse, past.batch)}
-    cells = _by_then(before, past.batch)
+    cells = tuning.by_then(used.spans, past.batch) if used else {}
     width: float | None = None
-    if chain is not None and hashes == {config.hash} and cells and found is not None:
-        again = tuning.with_budget(chain, answered.answered)
+    if used and cells and found:
+        again = tuning.with_budget(used.asking.chain, answered.answered)
         _, variance = tuning.expected(again, cells, answered.inferences)
         width = tuning.half_width(variance)
     return {
         "batch": past.batch,
         "policy": past.policy,
+        "asked_by": used and used.asking.loop.label_requests,
         "asked": answered.asked,
         "answered": answered.answered,
         "inferences": answered.inferences,
@@ -157,13 +172,3 @@ def _then(
         "expected_half_width": width,
         "realised_half_width": found and tuning.half_width(found.variance),
     }
-
-
-def _by_then(before: Mapping[int, Cells], batch: int) -> Cells:
-    """The outcomes that were known by a batch, and have not changed since."""
-    found: dict[tuple[str, ...], Sums] = {}
-    for cells in (cells for known_by, cells in before.items() if known_by <= batch):
-        for name, each in cells.items():
-            so_far = found.get(name, Sums(0.0, 0.0, 0.0))
-            found[name] = Sums(*(a + b for a, b in zip(so_far, each, strict=True)))
-    return found

@@ -16,7 +16,7 @@ READ = "read"
 
 
 def never(_params: object) -> bool:
-    """What a policy says that decides without the answer."""
+    """What a policy says that decides without the answer, or without what others said."""
     return False
 
 
@@ -44,15 +44,16 @@ def nothing(_params: object) -> dict[str, Column]:
 class Policy:
     """A way to choose rows: each row falls into a cell, and the rows of a cell are equally likely.
 
-    `reads(params)` are columns of its own, each from one inference of the contract; a name means
-    the same in every policy. `cell(params)` is a text, never null, with few values: from what was
-    read (see `read`), label, reward and watermark of the row alone. `allot(cells, params)` takes
-    how many rows each cell has, all above 0 and not always whole, and gives the probability in
-    (0, 1] of each. `score(params)` is what it goes by, of those that go by a number, and
-    `of_answers(params)` whether it looks at label or reward. So nothing depends on the order of
-    rows or on their partitioning. `proposals(rows)` are parameters worth trying for a budget, and
-    `learned(params, spreads)` those with what past answers say of each cell: the root of the mean
-    square distance from the mean of all.
+    `reads(params)` are columns of its own, each from one inference of the contract, and where
+    `of_committee(params)`, from `disagreement.COMMITTEE`; a name means the same in every policy.
+    `cell(params)` is a text, never null, with few values: from what was read (see `read`), label,
+    reward and watermark of the row alone. `allot(cells, params)` takes how many rows each cell has,
+    all above 0 and not always whole, and gives the probability in (0, 1] of each. `score(params)`
+    is what it goes by, of those that go by a number, and `of_answers(params)` whether it looks at
+    label or reward. So nothing depends on the order of rows or on their partitioning.
+    `proposals(rows)` are parameters worth trying for a budget, and `learned(params, spreads)` those
+    with what past answers say of each cell: the root of the mean square distance from the mean of
+    all.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Policy:
     reads: Callable[[Any], dict[str, Column]] = nothing
     score: Callable[[Any], Column] = unscored
     of_answers: Callable[[Any], bool] = never
+    of_committee: Callable[[Any], bool] = never
     proposals: Callable[[int], list[dict[str, Any]]] = nobody
     learned: Callable[[Any, Mapping[str, float]], Any] = unlearned
 

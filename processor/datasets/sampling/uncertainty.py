@@ -1,14 +1,17 @@
-"""uncertainty: the less sure the model was, the likelier a row is kept."""
+"""uncertainty: the less sure a model was, or several were together, the likelier a row is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from processor.datasets import disagreement
+from processor.datasets.disagreement import COMMITTEE, entropy
 from processor.datasets.sampling.base import Policy, read
 from processor.datasets.scores import in_proportion, step
 from processor.sections import Section
@@ -19,7 +22,9 @@ FLOORS = (0.05, 0.2)  # that are proposed
 class Params(Section):
     """`rows` are expected to be kept; no score counts as less than `floor`."""
 
-    measure: Literal["least_confidence", "margin", "entropy", "logged"] = "entropy"
+    measure: Literal["least_confidence", "margin", "entropy", "logged", "vote_entropy", "bald"] = (
+        "entropy"
+    )
     rows: int = Field(gt=0)
     floor: float = Field(default=0.01, gt=0, le=1)
 
@@ -41,20 +46,27 @@ def _margin() -> Column:
 
 
 def _entropy() -> Column:
-    # The logarithm of 0 is null, and 0 is what p ln p comes to there.
-    terms = F.transform(_probabilities(), lambda p: F.coalesce(p * F.log(p), F.lit(0.0)))
-    total = F.aggregate(terms, F.lit(0.0), lambda so_far, term: so_far - term)
-    return F.when(F.size("class_probs") > 0, total)
+    return F.when(F.size("class_probs") > 0, entropy(_probabilities()))
 
+
+OF_COMMITTEES: Mapping[str, Callable[[Column], Column]] = {
+    "vote_entropy": disagreement.vote_entropy,
+    "bald": disagreement.bald,
+}
+"""What all model versions that answered the same request say together."""
 
 MEASURES: Mapping[str, Callable[[], Column]] = {
     "least_confidence": _least_confidence,
     "margin": _margin,
     "entropy": _entropy,
     "logged": lambda: F.col("uncertainty"),
+    **{
+        name: partial(lambda of: of(F.col(COMMITTEE)), measure)
+        for name, measure in OF_COMMITTEES.items()
+    },
 }
 """With p1 and p2 the largest class probabilities: 1 - p1, 1 - (p1 - p2), -Σ p ln p (nats), or
-what the model itself logged as its uncertainty.
+what the model itself logged as its uncertainty; then those of committees.
 
 Source: B. Settles, Active Learning Literature Survey (2009), 3.1; the margin is turned, so that
 in each of them more is less sure.
@@ -62,8 +74,13 @@ in each of them more is less sure.
 
 
 def reads(params: Params) -> dict[str, Column]:
-    """The score; null where the inference has no class probabilities."""
+    """The score; null where the inference has nothing that it is made of."""
     return {params.measure: MEASURES[params.measure]()}
+
+
+def of_committee(params: Params) -> bool:
+    """Whether it looks at what others said of the same request."""
+    return params.measure in OF_COMMITTEES
 
 
 def cell(params: Params) -> Column:
@@ -90,4 +107,13 @@ def proposals(rows: int) -> list[dict[str, Any]]:
     ]
 
 
-ENTRY = Policy("uncertainty", Params, cell, allot, reads, score, proposals=proposals)
+ENTRY = Policy(
+    "uncertainty",
+    Params,
+    cell,
+    allot,
+    reads,
+    score,
+    of_committee=of_committee,
+    proposals=proposals,
+)
