@@ -26,6 +26,7 @@ from tests.kafka.capture import consumed
 
 KILLS = int(os.environ.get("BFP_SOAK_KILLS", "3"))
 MOST_ATTEMPTS = 3 * KILLS  # a run that ends before its moment comes was not killed
+BACKFILL_LIMIT = 180.0 + 20 * KILLS  # seconds: there may be a batch for each kill
 MOST_RUNS = 5  # after the last kill: what was begun, and what has come since
 SEED = 20_261_124
 Place = tuple[str, int, int]
@@ -128,7 +129,7 @@ def test_everything_is_as_it_was_proven(battered: Battered) -> None:
 
 
 def test_what_follows_is_what_nobody_killed_finds_in_the_same_batches(battered: Battered) -> None:
-    made = bfp("backfill", config=battered.site.config)
+    made = bfp("backfill", config=battered.site.config, limit=BACKFILL_LIMIT)
     assert made.code == 0, made.document
     numbers = set(arrow(battered.site.warehouse / "batches")["batch_id"].to_pylist())
     assert made.document["batches"] == sorted(numbers)
