@@ -33,13 +33,15 @@ class Ended(NamedTuple):
     document: Any
 
 
-def bfp(*words: str, config: Path, path: str | None = None) -> Ended:
+def bfp(*words: str, config: Path, path: str | None = None, limit: float = LIMIT) -> Ended:
     """Runs a command; with `path`, where nothing is found, no Java either."""
-    done = ran(*words, "--json", config=config, path=path)
+    done = ran(*words, "--json", config=config, path=path, limit=limit)
     return Ended(done.returncode, json.loads(done.stdout))
 
 
-def ran(*words: str, config: Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def ran(
+    *words: str, config: Path, path: str | None = None, limit: float = LIMIT
+) -> subprocess.CompletedProcess[str]:
     """As `bfp`, for what a person reads, on a wide terminal."""
     without = {} if path is None else {"JAVA_HOME": path, "PATH": path}
     done = subprocess.run(
@@ -47,7 +49,7 @@ def ran(*words: str, config: Path, path: str | None = None) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=LIMIT,
+        timeout=limit,
         env={**os.environ, **AROUND, "COLUMNS": COLUMNS, **without},
     )
     assert "Traceback" not in done.stderr, done.stderr
