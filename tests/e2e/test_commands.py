@@ -22,8 +22,10 @@ from processor.tables import BATCHES
 from processor.warehouse import Warehouse
 from tests.e2e.sameness import names
 from tests.e2e.world import DATASETS, TRIGGERS, Site, World
+from tests.small import AROUND
 
 LIMIT = 180.0  # seconds
+COLUMNS = "200"
 
 
 class Ended(NamedTuple):
@@ -31,19 +33,27 @@ class Ended(NamedTuple):
     document: Any
 
 
-def bfp(*words: str, config: Path, path: str | None = None) -> Ended:
+def bfp(*words: str, config: Path, path: str | None = None, limit: float = LIMIT) -> Ended:
     """Runs a command; with `path`, where nothing is found, no Java either."""
+    done = ran(*words, "--json", config=config, path=path, limit=limit)
+    return Ended(done.returncode, json.loads(done.stdout))
+
+
+def ran(
+    *words: str, config: Path, path: str | None = None, limit: float = LIMIT
+) -> subprocess.CompletedProcess[str]:
+    """As `bfp`, for what a person reads, on a wide terminal."""
     without = {} if path is None else {"JAVA_HOME": path, "PATH": path}
     done = subprocess.run(
-        [sys.executable, "-m", "processor", *words, "--config", str(config), "--json"],
+        [sys.executable, "-m", "processor", *words, "--config", str(config)],
         capture_output=True,
         text=True,
         check=False,
-        timeout=LIMIT,
-        env={**os.environ, **without},
+        timeout=limit,
+        env={**os.environ, **AROUND, "COLUMNS": COLUMNS, **without},
     )
     assert "Traceback" not in done.stderr, done.stderr
-    return Ended(done.returncode, json.loads(done.stdout))
+    return done
 
 
 def test_doctor_finds_everything_in_order(world: World) -> None:

@@ -1,4 +1,7 @@
-"""A job that is killed after each commit and run again ends where an undisturbed one ends."""
+"""A job that is killed after each commit and run again ends where an undisturbed one ends.
+
+Its topics grow meanwhile: what it began keeps the ends that were planned.
+"""
 
 from __future__ import annotations
 
@@ -9,71 +12,103 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from processor.batches import Batch
+from processor.config import load
 from processor.local.attached import TERMINATED
-from processor.stages.pipeline import PLAN, STAGES
-from tests.e2e.job import LIMIT, POLL_SECONDS, committed, gone, kill_when, run, started
-from tests.e2e.sameness import names, same
+from processor.local.stack import Stack
+from processor.stages.pipeline import PLAN, STAGES, next_batch
+from processor.warehouse import Warehouse
+from tests.e2e.job import (
+    LIMIT,
+    POLL_SECONDS,
+    Commit,
+    committed,
+    dies_of_a_commit,
+    gone,
+    kill_when,
+    run,
+    started,
+)
+from tests.e2e.sameness import same
 from tests.e2e.tables import arrow
 from tests.e2e.world import DATASETS, TRIGGERS, Site, World
 from tests.kafka.reader import plain
 
 ATTEMPTS = 10
-ENDS = tuple((each.writes[-1].name, each.writer(each.writes[-1])) for each in STAGES)
-INSIDE = (("log", "snapshot/log"), ("dataset_rows", "compile/dataset_rows"))
-"""Commits in the middle of a stage: landed and not proven, chosen and not published."""
+POINTS = [("batches", PLAN), *((t.name, each.writer(t)) for each in STAGES for t in each.writes)]
+"""Table and writer of every commit that makes a batch, in their order."""
+KEPT = ("schemas", None)
+"""What a registry said is kept before it is used, by whichever run asked."""
+MOST_DEATHS = 2 * len(POINTS)
+MEANWHILE = 2  # messages after each death
 
 
-def points() -> list[tuple[str, str]]:
-    """Table and writer of every commit after which the job is killed, in their order."""
-    order = [each.writer(table) for each in STAGES for table in each.writes]
-    inner = sorted({*ENDS, *INSIDE}, key=lambda point: order.index(point[1]))
-    return [("batches", PLAN), *inner]
+class Killed(NamedTuple):
+    """A warehouse of runs that each died of one more commit; `whole` is of one that nobody killed.
+
+    Both took the same topics; while the first was at it, `meanwhile` more messages were said.
+    """
+
+    world: World
+    site: Site
+    whole: Site
+    deaths: list[Commit]
+    meanwhile: int
 
 
 @pytest.fixture(scope="module")
-def killed(world: World) -> Site:
-    """A warehouse that was filled by runs of which each was killed after one more commit."""
-    site = world.site("killed")
-    for point, beyond in zip(points(), [*points()[1:], None], strict=True):
-        kill_after(site, point, beyond)
-    return site
-
-
-def kill_after(site: Site, point: tuple[str, str], beyond: tuple[str, str] | None) -> None:
-    """Kills a run after the commit of a point; a kill that came after the next one is undone."""
-    before = site.warehouse.with_name("before")
-    for _ in range(ATTEMPTS):
-        if site.warehouse.exists():
-            shutil.copytree(site.warehouse, before)
-        kill_when(site.config, partial(committed, site.warehouse, *point))
-        if beyond is None or not committed(site.warehouse, *beyond):
-            shutil.rmtree(before, ignore_errors=True)
-            return
-        shutil.rmtree(site.warehouse)
-        if before.exists():
-            before.rename(site.warehouse)
-    pytest.fail(f"in {ATTEMPTS} attempts {beyond} was always faster than the kill after {point}")
-
-
-def test_killed_after_each_stage_the_tables_are_the_same(killed: Site, undisturbed: Site) -> None:
-    done = run(killed.config)
+def killed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    world = World.silent(stack, tmp_path_factory.mktemp("commits"))
+    messages = world.messages()
+    before = len(messages) - MOST_DEATHS * MEANWHILE
+    world.say(messages[:before])
+    site, whole = world.site("killed"), world.site("unharmed")
+    done = run(whole.config)
     assert done.returncode == 0, done.stderr
-    assert {table for table, _ in ENDS} < names(killed)
-    same(killed, undisturbed)
-    assert not list(killed.warehouse.glob("dataset_files/*/*.part"))
+    deaths: list[Commit] = []
+    while POINTS[-1] not in deaths and len(deaths) < MOST_DEATHS:
+        deaths.append(dies_of_a_commit(site))
+        world.say(islice(messages, before, before + MEANWHILE))
+        before += MEANWHILE
+    return Killed(world, site, whole, deaths, MEANWHILE * len(deaths))
 
 
-def test_killed_after_each_stage_there_is_one_event_each(
-    world: World, killed: Site, undisturbed: Site
-) -> None:
-    for site in (killed, undisturbed):
-        one_of_each(world, site)
+def test_each_run_died_of_another_commit_until_there_was_no_more(killed: Killed) -> None:
+    assert [each for each in killed.deaths if each in POINTS] == POINTS
+    assert {*killed.deaths} - {*POINTS} == {KEPT}
+
+
+def test_killed_after_each_commit_the_tables_are_the_same(killed: Killed) -> None:
+    same(killed.site, killed.whole)
+    assert not list(killed.site.warehouse.glob("dataset_files/*/*.part"))
+
+
+def test_killed_after_each_commit_there_is_one_event_each(killed: Killed) -> None:
+    for site in (killed.site, killed.whole):
+        one_of_each(killed.world, site)
+
+
+def test_what_was_said_between_deaths_is_the_next_batch(killed: Killed) -> None:
+    one, other = (next_of(site) for site in (killed.site, killed.whole))
+    assert (one.id, one.ranges) == (other.id, other.ranges)
+    assert (one.id, one.expected) == (2, killed.meanwhile)
+
+
+def next_of(site: Site) -> Batch:
+    """The batch that a run would take."""
+    config = load(site.config)
+    planned = next_batch(config, Warehouse(config.warehouse), "")
+    assert planned is not None
+    assert not planned.stored
+    return planned.batch
 
 
 def one_of_each(world: World, site: Site) -> None:

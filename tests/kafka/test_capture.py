@@ -263,6 +263,27 @@ def test_retention_between_plan_and_read(made: Made, producer: Producer) -> None
     assert capture.proof(1) == {"landed": 4, "lost": 2}
 
 
+def test_stopped_between_the_loss_and_the_log_it_is_stored_once(
+    made: Made, producer: Producer
+) -> None:
+    capture = made()
+    send(producer, capture.topics[0], 6)
+    batch = capture.planned()
+    assert batch is not None
+    capture.delete_before(2)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            capture.land(batch, warehouse=Between(str(capture.home), stop, computed=True))
+        assert (capture.losses(), capture.log(), capture.rows(PROOFS)) == ([(1, 0, 2)], [], [])
+    capture.land(batch, Accepted(loss=True))
+    assert (capture.losses(), capture.proof(1)) == ([(1, 0, 2)], {"landed": 4, "lost": 2})
+    assert not capture.verified(kafka=True).findings
+
+
 def test_retention_while_reading_is_asked_again_and_named_to_the_offset(
     made: Made, producer: Producer
 ) -> None:
