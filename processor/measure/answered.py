@@ -7,42 +7,38 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from processor.feedback.rule import NEGATIVE, ON_TIME, POSITIVE, VALUE, Rule
 from processor.measure.delay import ANSWERED, BINS, SEEN
 
 _MOMENT = timedelta(microseconds=1)  # what times are counted in
 
 
-def delays(inferences: DataFrame, known: DataFrame, mark: datetime, rule: Rule) -> DataFrame:
+def delays(inferences: DataFrame, until: datetime, window: timedelta) -> DataFrame:
     """Inferences and answers by parts of the window: `processor.measure.delay` says which.
 
-    At a watermark an inference is seen up to `grace` before it: what happened by then had its time
-    to be reported, and an answer after it is not counted yet. Nor is one that ties or was taken
-    back: nothing is known by it.
-    Columns in: `inferences` inference_id, response_time, one row each; `known` inference_id,
-    state, timing, answered_at: the last thing known of each.
-    Columns out: by (SEEN or ANSWERED), is_open, part, n, answered, positive; at most four rows a
-    part.
+    All are seen up to `until`: an answer after it is not counted yet, and what responded after it
+    is not seen. Columns in: response_time, answered_at (null without an answer that counts, else
+    in the window) and positive, one row an inference. Columns out: by (SEEN or ANSWERED), is_open,
+    part, n, answered, positive; at most three rows a part.
     """
-    span = max(rule.window // _MOMENT, 1)
-    joined = inferences.join(known, "inference_id", "left").withColumns(
+    span = max(window // _MOMENT, 1)
+    timed = inferences.withColumns(
         {
-            "_seen": F.unix_micros(F.lit(mark - rule.grace)) - F.unix_micros("response_time"),
+            "_seen": F.unix_micros(F.lit(until)) - F.unix_micros("response_time"),
             "_took": F.unix_micros("answered_at") - F.unix_micros("response_time"),
         }
     )
     # Whole numbers all the way: a double has too few digits for microseconds of years.
-    parts = joined.where(F.col("_seen") >= 0).select(
+    parts = timed.where(F.col("_seen") >= 0).select(
         F.expr(f"least(_seen, {span}) * {BINS} div {span}").cast("int").alias("_seen"),
-        F.when(_says(), F.expr(f"(_took * {BINS} + {span - 1}) div {span}")).alias("_took"),
-        (F.col("state") == POSITIVE).alias("_positive"),
+        F.expr(f"(_took * {BINS} + {span - 1}) div {span}").cast("int").alias("_took"),
+        "positive",
     )
     answered = F.coalesce(F.col("_took") <= F.col("_seen"), F.lit(False))
     places = (_place(SEEN, F.col("_seen")), F.when(answered, _place(ANSWERED, F.col("_took"))))
     told = parts.select(
         (F.col("_seen") < BINS).alias("is_open"),
         answered.alias("_answered"),
-        (answered & F.col("_positive")).alias("_positive"),
+        (answered & F.col("positive")).alias("_positive"),
         F.inline(F.array_compact(F.array(*places))),
     )
     return told.groupBy("by", "is_open", "part").agg(
@@ -52,10 +48,5 @@ def delays(inferences: DataFrame, known: DataFrame, mark: datetime, rule: Rule) 
     )
 
 
-def _says() -> Column:
-    said = F.col("state").isin(POSITIVE, NEGATIVE, VALUE)
-    return said & (F.col("timing") == ON_TIME)
-
-
 def _place(by: str, part: Column) -> Column:
-    return F.struct(F.lit(by).alias("by"), part.cast("int").alias("part"))
+    return F.struct(F.lit(by).alias("by"), part.alias("part"))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.feedback.outcomes import PLACE, first_by
+from processor.feedback.rule import NEGATIVE, ON_TIME, POSITIVE, VALUE
 from processor.feedback.standing import latest
 from processor.loops import LoopConfig
 from processor.measure import answered, delay
@@ -30,9 +34,8 @@ def delays(context: Context, loop: LoopConfig, batch: Batch) -> Iterator[Measure
         return
     rule = rule_of(loop)
     since = mark - rule.patience - max(rule.window, A_DAY)
-    said = inferences(context, loop, batch, since).select("inference_id", "response_time", *PLACE)
-    known = latest(ledger(context, loop, batch, since), "state", "timing", "answered_at")
-    counted = answered.delays(first_by(said, "inference_id"), known, mark, rule)
+    # What happened in the last `grace` may still be on its way.
+    counted = answered.delays(_answers(context, loop, batch, since), mark - rule.grace, rule.window)
     blank = Measurement(
         loop=loop.loop,
         model_name=loop.model,
@@ -47,3 +50,20 @@ def delays(context: Context, loop: LoopConfig, batch: Batch) -> Iterator[Measure
     found = delay.delays(counted.toArrow().to_pylist())
     sided = rule.positive is not None
     yield from delay.measured(found, blank, loop.min_slice_rows, sided=sided)
+
+
+def _answers(context: Context, loop: LoopConfig, batch: Batch, since: datetime) -> DataFrame:
+    """Each inference, and when the answer came that it is known by.
+
+    One that ties or was taken back is none, nor is silence: nobody gave it.
+    """
+    said = inferences(context, loop, batch, since).select("inference_id", "response_time", *PLACE)
+    last = latest(ledger(context, loop, batch, since), "state", "timing", "answered_at")
+    known = last.where(
+        F.col("state").isin(POSITIVE, NEGATIVE, VALUE) & (F.col("timing") == ON_TIME)
+    )
+    return first_by(said, "inference_id").join(
+        known.select("inference_id", "answered_at", (F.col("state") == POSITIVE).alias("positive")),
+        "inference_id",
+        "left",
+    )

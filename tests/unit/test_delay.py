@@ -67,10 +67,10 @@ def test_at_its_ends_the_interval_says_how_little_is_known() -> None:
     """Where `lifelines` has none: Wilson's, of none or all of the inferences."""
     nobody = Curve(counts({}), counts({BINS: 40}))
     assert nobody.incidence[-1] == 0
-    assert nobody.interval(BINS) == (0.0, pytest.approx(0.0876, abs=1e-4))
+    assert nobody.interval(BINS) == pytest.approx((0.0, 0.0876), abs=1e-4)
     everyone = Curve(counts({3: 40}), counts({}))
     assert everyone.incidence[-1] == 1
-    assert everyone.interval(BINS) == (pytest.approx(0.9124, abs=1e-4), 1.0)
+    assert everyone.interval(BINS) == pytest.approx((0.9124, 1.0), abs=1e-4)
 
 
 def test_by_hand() -> None:
