@@ -20,6 +20,7 @@ from processor.stages import enrichment, features, recipes
 from processor.stages.base import Context, ranges_of
 from processor.stages.choices import Choice
 from processor.stages.dataset_files import Laid, Written, lay, write
+from processor.stages.maturity import maturity
 from processor.stages.recipes import Source
 from processor.stages.sources import inferences
 from processor.warehouse import Warehouse
@@ -93,6 +94,7 @@ def make(context: Context, batch: Batch, version: Version, store: Store) -> dict
     source, choice, laid = version.source, version.choice, version.laid
     config, kept = source.recipe.config, choice.kept
     context.say(f"writing {config.name} {version_name(batch)}: {kept:,} rows")
+    mature = maturity(context, source.loop, batch, laid.rows)
     written = write(laid, store, source.formats)
     files, schema_json = written.files, laid.schema_json
     row = {
@@ -113,6 +115,7 @@ def make(context: Context, batch: Batch, version: Version, store: Store) -> dict
         "dropped": sorted(choice.dropped.items()),
         "quality": [
             *((f"share.{label}", n / kept) for label, n in sorted(choice.labels.items())),
+            ("maturity", mature),
             *((f"effective_rows.{name}", n) for name, n in sorted(choice.effective.items())),
             *sorted(choice.fit.items()),
             *sorted(version.enriched.items()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -126,7 +127,18 @@ def test_a_version_of_too_few_effective_rows_waits_and_nothing_is_lost(
     assert len(kept) + sum(dropped.values()) == 550
     manifest = json.loads(Path(version["manifest_uri"]).read_text(encoding="utf-8"))
     assert manifest["quality"] == quality
+    assert quality["maturity"] == over_within(by_name[row["inference_id"]] for row in rows)
     assert manifest["sampling"] == LOOP["datasets"][0]["sampling"]  # type: ignore[index]  # a literal
+
+
+def over_within(rows: Iterable[Row]) -> float:
+    """Of all that landed, from the first row to the last, the share whose window of a day is over."""
+    times = [row["response_time"] for row in rows]
+    landed = [said["response_time"] for said in SAID[: sum(SIZES)]]
+    within = [at for at in landed if min(times) <= at <= max(times)]
+    share: float = sum(at + timedelta(days=1) <= MARK for at in within) / len(within)
+    assert 0.5 < share < 1
+    return share
 
 
 def test_a_version_that_was_not_made_says_why(warehouse: Warehouse) -> None:

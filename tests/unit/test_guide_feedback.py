@@ -1,4 +1,4 @@
-"""The guide to feedback: its loop file loads, its example prints what it shows."""
+"""The guide to feedback: its loop file loads, its examples print what they show."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the loop file of the guide."""
     (tmp_path / "loops").mkdir()
-    (tmp_path / "loops" / "assistant.yaml").write_text(block("yaml"), encoding="utf-8")
+    (loop,) = blocks("yaml")
+    (tmp_path / "loops" / "assistant.yaml").write_text(loop, encoding="utf-8")
     (tmp_path / "bfp.yaml").write_text("loops: loops\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def block(kind: str) -> str:
-    found: dict[str, str] = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
-    return found[kind]
+def blocks(kind: str) -> list[str]:
+    return [text for of, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if of == kind]
 
 
 def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
@@ -40,9 +40,11 @@ def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
     ]
 
 
-def test_the_example_prints_what_it_shows(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block("python"), str(PAGE), "exec"), {})  # noqa: S102  # our own page
-    assert capsys.readouterr().out == block("")
+def test_the_examples_print_what_they_show(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(blocks("python")) == 2
+    for code, shown in zip(blocks("python"), blocks(""), strict=True):
+        exec(compile(code, str(PAGE), "exec"), {})  # noqa: S102  # our own page
+        assert capsys.readouterr().out == shown
 
 
 def test_every_signal_level_and_rule_of_credit_is_in_the_guide() -> None:
