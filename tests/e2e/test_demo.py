@@ -131,6 +131,22 @@ def test_every_outcome_leads_back_to_its_inference_and_answers(demo: Home) -> No
         assert [place[0] for place in places[:2]] == ["bfp.inferences", "bfp.ground-truth"]
 
 
+def test_every_dataset_row_leads_back_to_its_inference_and_answers(demo: Home) -> None:
+    columns = ["record", "inference_id", "metric", "value_bool", "batch_id"]
+    produced = demo.events.set_index(PLACE)[columns].to_dict("index")
+    rows = demo.table("dataset_rows")
+    assert len(rows) == sum(manifest["row_count"] for manifest in demo.manifests().values())
+    for row in rows.itertuples():
+        told = [produced[one["topic"], one["partition"], one["offset"]] for one in row.origins]
+        assert {each["inference_id"] for each in told} == {row.inference_id}
+        assert [one["batch_id"] for one in row.origins] == [each["batch_id"] for each in told]
+        asked, *answers = told
+        assert asked["record"] == "InferenceEvent"
+        assert {each["record"] for each in answers} == {"GroundTruth"}
+        assert max(each["batch_id"] for each in told) <= row.batch_id
+        assert row.label in {str(each["value_bool"]).lower() for each in answers}
+
+
 def news(events: pd.DataFrame, batch: int) -> pd.DataFrame:
     """What became known in the batch, beside what was predicted, and to whom."""
     label = oracle.news(events, batch).rename("label")

@@ -89,6 +89,8 @@ def one_of_each(world: World, site: Site) -> None:
     assert trigger["dataset_uri"] == version["uri"]
     same_names = ("dataset", "version", "content_sha256", "row_count", "manifest_uri")
     assert {n: announced[n] for n in same_names} == {n: version[n] for n in same_names}
+    manifest = json.loads(Path(version["manifest_uri"]).read_text(encoding="utf-8"))
+    assert announced["sources"] == manifest["sources"] != []
     receipts = arrow(site.warehouse / "receipts").to_pylist()
     assert {row["event_id"] for row in receipts} == {trigger["event_id"], announced["event_id"]}
     registry = SchemaRegistryClient({"url": world.stack.registry_url})

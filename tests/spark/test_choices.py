@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +44,8 @@ LOOP = {
 PAIRS = list(zip(SAID, KNOWN, strict=True))
 SIZES = (250, 300)
 """Inferences of each batch; half of them are kept for `d`: too few, then enough."""
+RANGES = ((0, 250), (250, 550))
+"""Their offsets."""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,8 @@ def filled(config: Config) -> Warehouse:
 def planned(config: Config, number: int) -> Row:
     at = {"batch_id": number, "planned_at": MARK + timedelta(days=number), "run_id": "run"}
     made_by = {"config_hash": config.hash, "code_version": code_version()}
-    return {**at, **made_by, "topic": "t", "partition": 0, "start_offset": 0, "end_offset": 1}
+    ends = dict(zip(("start_offset", "end_offset"), RANGES[number - 1], strict=True))
+    return {**at, **made_by, "topic": "t", "topic_id": "first", "partition": 0, **ends}
 
 
 def able(first: int, end: int) -> set[str]:
@@ -121,6 +125,11 @@ def test_a_version_of_too_few_effective_rows_waits_and_nothing_is_lost(
         mine = by_name[row["inference_id"]]
         came = mine["log_keep_prob"] * (mine["solicit_prob"] or 1.0) * row["inclusion_prob"]
         assert row["weight"] == pytest.approx(mine["credit"] / came, rel=1e-12)
+    labels = Counter(row["label"] for row in rows)
+    assert {name: share for name, share in quality.items() if name.startswith("share.")} == {
+        f"share.{label}": n / len(rows) for label, n in labels.items()
+    }
+    assert len(labels) > 1
     taken_back = sum(known["state"] == "RETRACTED" for known in KNOWN[:550]) + 1
     assert dropped["retracted"] == taken_back
     assert len(kept) + sum(dropped.values()) == 550
@@ -168,6 +177,26 @@ def test_the_files_of_a_full_version_hold_the_rows_of_all_increments(warehouse: 
     last = of(warehouse, DATASETS, dataset="e", version="v000002")[0]
     assert second["new_rows"] == last["new_rows"] == last["row_count"] < second["row_count"]
     assert first["new_rows"] == first["row_count"]
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "end"),
+    [
+        ("d/v000002", 0, 550),  # the version of batch 1 was refused, and its rows are in this one
+        ("e/v000001", 0, 250),
+        ("e/v000002", 250, 550),
+        ("f/v000001", 0, 250),
+        ("f/v000002", 0, 550),  # everything, again
+    ],
+)
+def test_a_version_names_the_offsets_that_its_rows_became_known_by(
+    warehouse: Warehouse, version: str, first: int, end: int
+) -> None:
+    file = Path(warehouse.uri("dataset_files", *version.split("/"), MANIFEST))
+    told = {"topic": "t", "topic_id": "first", "partition": 0}
+    assert json.loads(file.read_text(encoding="utf-8"))["sources"] == [
+        {**told, "start_offset": first, "end_offset": end}
+    ]
 
 
 def test_a_version_that_leaks_is_refused_and_the_batch_goes_on(warehouse: Warehouse) -> None:
