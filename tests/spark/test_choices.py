@@ -8,6 +8,8 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -15,6 +17,7 @@ from pyspark.sql import SparkSession
 
 from processor.batches import Batch
 from processor.config import Config, load
+from processor.datasets.content import add, digest
 from processor.datasets.manifest import MANIFEST
 from processor.errors import ConfigError
 from processor.measurements import INSUFFICIENT, REFUSED
@@ -30,6 +33,12 @@ from processor.weighting import effective_size
 from tests.spark.population import KNOWN, MARK, SAID, Row
 from tests.spark.population_rows import of, outcome, put, typed
 
+CUTS = {
+    "by": "time",
+    "validation_from": MARK - timedelta(days=30),
+    "test_from": MARK - timedelta(days=10),
+    "embargo": "2d",
+}
 LOOP = {
     "loop": "l",
     "model": "m",
@@ -38,6 +47,8 @@ LOOP = {
         {"name": "d", "sampling": {"policy": "uniform", "rate": 0.5, "min_effective": 90}},
         {"name": "e", "sampling": {"policy": "all"}},
         {"name": "f", "mode": "full"},
+        {"name": "timely", "split": CUTS},
+        {"name": "timely_full", "mode": "full", "split": CUTS},
         {"name": "leaky", "leakage": {"limits": {"exact": 0, "subject": 0}}},
     ],
 }
@@ -179,6 +190,39 @@ def test_the_files_of_a_full_version_hold_the_rows_of_all_increments(warehouse: 
     assert first["new_rows"] == first["row_count"]
 
 
+def digests_of(warehouse: Warehouse, name: str) -> dict[str, str]:
+    """What a version's manifest says of the rows of each split."""
+    file = Path(warehouse.uri("dataset_files", *name.split("/"), MANIFEST))
+    told: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))["rows_sha256"]
+    return told
+
+
+def test_digests_of_increments_add_up_to_that_of_the_full_version(warehouse: Warehouse) -> None:
+    """But for the one that was taken back; datasets of two names divide rows differently."""
+    increments = [digests_of(warehouse, f"e/v00000{n}").values() for n in (1, 2)]
+    files = Path(warehouse.uri("dataset_files", "e", "v000001")).rglob("*.parquet")
+    first = pa.concat_tables([pq.ParquetFile(file).read() for file in files])
+    taken_back = digest(first.filter(pc.field("inference_id") == "i0"))
+    whole = digests_of(warehouse, "f/v000002").values()
+    assert add([*whole, taken_back]) == add([*increments[0], *increments[1]])
+    assert add(whole) != add([*increments[0], *increments[1]])
+
+
+def test_digests_add_up_split_by_split_where_cuts_are_points_in_time(warehouse: Warehouse) -> None:
+    parts = [digests_of(warehouse, f"timely/v00000{n}") for n in (1, 2)]
+    files = Path(warehouse.uri("dataset_files", "timely", "v000001"), "parquet").rglob("*.parquet")
+    sides = {file.parent.name: pq.ParquetFile(file).read() for file in sorted(files)}
+    taken_back = {
+        side: digest(rows.filter(pc.field("inference_id") == "i0")) for side, rows in sides.items()
+    }
+    whole = digests_of(warehouse, "timely_full/v000002")
+    assert set(whole) == set(taken_back) == {"train", "validation", "test"}
+    for side, told in whole.items():
+        assert add([told, taken_back[side]]) == add(part[side] for part in parts), side
+    (row,) = of(warehouse, DATASETS, dataset="timely_full", version="v000002")
+    assert dict(row["dropped"])["embargo"] > 0
+
+
 @pytest.mark.parametrize(
     ("version", "first", "end"),
     [
@@ -203,7 +247,7 @@ def test_a_version_that_leaks_is_refused_and_the_batch_goes_on(warehouse: Wareho
     assert not of(warehouse, DATASETS, dataset="leaky")
     assert not of(warehouse, DATASET_ROWS, dataset="leaky")
     files = Path(warehouse.uri("dataset_files"))
-    assert {path.name for path in files.iterdir()} == {"d", "e", "f"}
+    assert {path.name for path in files.iterdir()} == {"d", "e", "f", "timely", "timely_full"}
     assert not list(files.rglob("*.part"))
     told = {row["batch_id"]: row for row in of(warehouse, MEASUREMENTS, verdict=REFUSED)}
     assert set(told) == {1, 2}
