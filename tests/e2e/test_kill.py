@@ -15,13 +15,14 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from processor.config import load
 from processor.local.attached import TERMINATED
 from processor.stages.pipeline import PLAN, STAGES
 from tests.e2e.job import LIMIT, POLL_SECONDS, committed, gone, kill_when, run, started
 from tests.e2e.sameness import names, same
 from tests.e2e.tables import arrow
 from tests.e2e.world import DATASETS, TRIGGERS, Site, World
-from tests.kafka.reader import plain
+from tests.kafka.reader import groups, plain
 
 ATTEMPTS = 10
 ENDS = tuple((each.writes[-1].name, each.writer(each.writes[-1])) for each in STAGES)
@@ -111,6 +112,16 @@ def test_with_nothing_new_a_run_says_so_and_needs_no_java(
         "batches": [],
     }
     assert arrow(undisturbed.warehouse / "runs").num_rows == before
+
+
+def test_a_run_is_in_no_group_of_consumers_and_commits_no_offset(
+    world: World, undisturbed: Site
+) -> None:
+    config = load(undisturbed.config)
+    topics = {*config.topics.by_topic(), *undisturbed.outputs.values()}
+    for group, read in groups(world.stack.bootstrap_servers).items():
+        assert not read & topics, group
+        assert not group.startswith(("bfp", "spark")), group
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["the group", "the command"])

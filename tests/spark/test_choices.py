@@ -48,7 +48,7 @@ LOOP = {
         {"name": "e", "sampling": {"policy": "all"}},
         {"name": "f", "mode": "full"},
         {"name": "timely", "split": CUTS},
-        {"name": "timely_full", "mode": "full", "split": CUTS},
+        {"name": "timely-full", "mode": "full", "split": CUTS},
         {"name": "leaky", "leakage": {"limits": {"exact": 0, "subject": 0}}},
     ],
 }
@@ -215,11 +215,11 @@ def test_digests_add_up_split_by_split_where_cuts_are_points_in_time(warehouse: 
     taken_back = {
         side: digest(rows.filter(pc.field("inference_id") == "i0")) for side, rows in sides.items()
     }
-    whole = digests_of(warehouse, "timely_full/v000002")
+    whole = digests_of(warehouse, "timely-full/v000002")
     assert set(whole) == set(taken_back) == {"train", "validation", "test"}
     for side, told in whole.items():
         assert add([told, taken_back[side]]) == add(part[side] for part in parts), side
-    (row,) = of(warehouse, DATASETS, dataset="timely_full", version="v000002")
+    (row,) = of(warehouse, DATASETS, dataset="timely-full", version="v000002")
     assert dict(row["dropped"])["embargo"] > 0
 
 
@@ -247,7 +247,7 @@ def test_a_version_that_leaks_is_refused_and_the_batch_goes_on(warehouse: Wareho
     assert not of(warehouse, DATASETS, dataset="leaky")
     assert not of(warehouse, DATASET_ROWS, dataset="leaky")
     files = Path(warehouse.uri("dataset_files"))
-    assert {path.name for path in files.iterdir()} == {"d", "e", "f", "timely", "timely_full"}
+    assert {path.name for path in files.iterdir()} == {"d", "e", "f", "timely", "timely-full"}
     assert not list(files.rglob("*.part"))
     told = {row["batch_id"]: row for row in of(warehouse, MEASUREMENTS, verdict=REFUSED)}
     assert set(told) == {1, 2}
