@@ -69,7 +69,7 @@ def sha256_of(lines: Iterable[str]) -> str:
 
 
 def content_sha256(files: Sequence[File], schema_json: str) -> str:
-    """The identity of a version: its schema and the digest of every file, by name."""
+    """What a version holds: its schema and the digest of every file, by name."""
     return sha256_of([schema_json, *(f"{f.path} {f.sha256}" for f in files)])
 
 

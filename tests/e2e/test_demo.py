@@ -271,6 +271,32 @@ def test_one_trigger_one_training_one_verdict(demo: Home) -> None:
     assert [one["trigger_id"] for one in demo.said["triggers"]] == [trigger_id]
 
 
+def test_the_evidence_of_a_decision_leads_to_the_rows_that_caused_it(demo: Home) -> None:
+    """Volume: the rows of all versions since the last trigger; accuracy: the batch's outcomes."""
+    guesses = demo.events.set_index(PLACE)["pred_label"].to_dict()
+    rows, ledger = demo.table("dataset_rows"), demo.table("outcomes")
+    decisions = demo.table("decisions").sort_values("batch_id")
+    fired, seen = 0, []
+    for decision in decisions[decisions["rule"] != "drift"].itertuples():
+        (evidence,) = decision.evidence
+        if decision.rule == "volume":
+            of = rows[(rows["batch_id"] > fired) & (rows["batch_id"] <= decision.batch_id)]
+            observed = len(of)
+            fired = decision.batch_id if decision.state == "FIRED" else fired
+        else:
+            of = ledger[(ledger["batch_id"] == decision.batch_id) & (ledger["timing"] == "ON_TIME")]
+            asked = [row[0] for row in of["origins"]]
+            guessed = [guesses[each["topic"], each["partition"], each["offset"]] for each in asked]
+            observed = (of["value"] == guessed).mean()
+        assert (evidence["n"], evidence["observed"]) == (
+            len(of),
+            pytest.approx(observed, abs=EXACT),
+        )
+        seen.append((decision.rule, evidence["metric"]))
+    assert set(seen) == {("volume", "new_rows"), ("metric_below", "accuracy")}
+    assert len(seen) == 2 * len(BATCHES)
+
+
 def test_ranges_follow_one_another_and_proofs_add_up(demo: Home) -> None:
     key = ["topic", "partition"]
     ranges = demo.table("batches").sort_values([*key, "batch_id"])
