@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -24,6 +25,7 @@ def pytest_configure() -> None:
     pytest takes a SystemExit for one more failed test, and its own Exit is an Exception.
     """
     end_when_asked()
+    os.environ["HF_HUB_OFFLINE"] = "1"  # else `datasets` tells the network of every file it reads
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
     settings.load_profile("untimed")

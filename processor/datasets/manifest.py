@@ -11,6 +11,8 @@ from typing import Any
 MANIFEST = "manifest.json"
 NO_SPLIT = ""
 """The split of a file that holds no rows, but tells of those that do."""
+SOURCE = ("topic", "topic_id", "partition", "start_offset", "end_offset")
+"""What is said of a range of Kafka."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,26 @@ def _split(name: str, files: Sequence[File]) -> dict[str, Any]:
     }
 
 
+def sources(ranges: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What was read of Kafka: one range of each partition, of each topic that had the name.
+
+    `ranges` are rows of `batches` in order of batch: each begins where the one before it ended.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in ranges:
+        place = each["topic"], each["partition"], each["topic_id"]
+        first = found.setdefault(place, {name: each[name] for name in SOURCE})
+        first["end_offset"] = each["end_offset"]
+    return [found[place] for place in sorted(found, key=lambda place: place[:2])]
+
+
 def sha256_of(lines: Iterable[str]) -> str:
     """SHA-256 (hex) of lines of text."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def content_sha256(files: Sequence[File], schema_json: str) -> str:
-    """The identity of a version: its schema and the digest of every file, by name."""
+    """What a version holds: its schema and the digest of every file, by name."""
     return sha256_of([schema_json, *(f"{f.path} {f.sha256}" for f in files)])
 
 

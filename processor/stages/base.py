@@ -165,3 +165,9 @@ def ranges_of(warehouse: Warehouse, batch_id: int) -> list[dict[str, Any]]:
         BATCHES, where=[("batch_id", "=", batch_id)]
     ).to_pylist()
     return found
+
+
+def ranges_since(warehouse: Warehouse, after: int, upto: int) -> list[dict[str, Any]]:
+    """The stored rows of the batches after one, up to another, in order of batch."""
+    found = warehouse.rows(BATCHES, as_of=upto, where=[("batch_id", ">", after)]).to_pylist()
+    return sorted(found, key=lambda row: row["batch_id"])

@@ -81,6 +81,11 @@ class Choice:
         return sum(self.labels.values())
 
     @property
+    def reaches_back_to(self) -> int:
+        """The batch after which everything is news to the version; 0: all that was ever read."""
+        return 0 if self.recipe.config.mode == FULL else self.parent.batch_id
+
+    @property
     def chosen(self) -> DataFrame:
         """The rows of the version."""
         return self.decided.where(F.col("reason") == supervised.KEPT)

@@ -13,11 +13,11 @@ from processor.batches import Batch
 from processor.datasets import supervised
 from processor.datasets.as_of import FUTURE
 from processor.datasets.formats.base import Format
-from processor.datasets.manifest import MANIFEST, File, content_sha256, index, splits, text
+from processor.datasets.manifest import MANIFEST, File, content_sha256, index, sources, splits, text
 from processor.datasets.store import Store
 from processor.measurements import REFUSED, Measurement
 from processor.stages import enrichment, features, recipes
-from processor.stages.base import Context, ranges_of
+from processor.stages.base import Context, ranges_since
 from processor.stages.choices import Choice
 from processor.stages.dataset_files import Laid, Written, lay, write
 from processor.stages.maturity import maturity
@@ -141,8 +141,7 @@ def _manifest(
 ) -> dict[str, Any]:
     source, files, labels = version.source, written.files, version.source.recipe.config.labels
     kept = {k: v for k, v in row.items() if k not in ("uri", "manifest_uri", "run_id", "splits")}
-    ranges = ranges_of(context.warehouse, batch.id)
-    wanted = ("topic", "topic_id", "partition", "start_offset", "end_offset")
+    new = ranges_since(context.warehouse, version.choice.reaches_back_to, batch.id)
     return {
         **kept,
         "schema_json": None,
@@ -179,5 +178,5 @@ def _manifest(
         "index": index(files),
         "rows_sha256": written.rows_sha256,
         "leakage": written.leakage,
-        "sources": [{name: r[name] for name in wanted} for r in ranges],
+        "sources": sources(new),
     }

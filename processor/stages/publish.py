@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from processor.avro.contracts import contract
 from processor.avro.encode import encode
 from processor.batches import Batch
 from processor.kafka.producer import Outgoing, Publisher, Receipt
-from processor.stages.base import Context, Stage, Writes, ranges_of
+from processor.stages import catalog
+from processor.stages.base import Context, Stage, Writes
 from processor.stages.schemas import references
-from processor.tables import BATCHES, DATASETS, DECISIONS, LABEL_REQUESTS, RECEIPTS
+from processor.tables import DATASETS, DECISIONS, LABEL_REQUESTS, RECEIPTS
 
 TRIGGER, DATASET, REQUEST = "RetrainingTrigger", "DatasetPublished", "LabelRequest"
 SOURCE = "/batch-feedback-processor"
@@ -36,7 +37,7 @@ def run(context: Context, batch: Batch) -> None:
         return
     receipts = context.rows(RECEIPTS, batch)
     have = {row["event_id"] for row in receipts}
-    due = [event for event in _events(context, batch) if event.event_id not in have]
+    due = [event for event in _events(context, batch, have) if event.event_id not in have]
     fresh = _delivered(context, batch, due, receipts) if due else ()
     writes.rows(RECEIPTS, [{"batch_id": batch.id, **vars(receipt)} for receipt in fresh])
 
@@ -59,11 +60,14 @@ def _delivered(
     return (*(sent[e.event_id] for e in due if e.event_id in sent), *fresh)
 
 
-def _events(context: Context, batch: Batch) -> Iterator[Outgoing]:
+def _events(context: Context, batch: Batch, have: Collection[str]) -> Iterator[Outgoing]:
+    """What there is to send; a version that `have` holds is not opened again for it."""
     versions = context.rows(DATASETS, batch)
     outputs = context.config.outputs
     for row in versions:
-        yield _outgoing(DATASET, outputs.datasets, row["dataset"], _dataset(context, row), row)
+        if (event_id := _announced(row)) not in have:
+            body = {"event_id": event_id, **_dataset(context, row)}
+            yield _outgoing(DATASET, outputs.datasets, row["dataset"], body, row)
     for row in context.rows(DECISIONS, batch):
         if row["state"] == "FIRED":
             body = _trigger(row, versions)
@@ -98,19 +102,21 @@ def _outgoing(
     return Outgoing(body["event_id"], record, schema, topic, key, {**head, **body}, when)
 
 
-def _dataset(context: Context, row: Mapping[str, Any]) -> dict[str, Any]:
+def _announced(row: Mapping[str, Any]) -> str:
+    """The id of the event that tells of a version."""
+    name = f"dataset|{row['dataset']}|{row['version']}|{row['content_sha256']}"
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def _dataset(context: Context, row: dict[str, Any]) -> dict[str, Any]:
     copied = (
         *("dataset", "version", "parent_version", "kind", "formats", "uri", "manifest_uri"),
         *("content_sha256", "schema_json", "row_count", "splits", "batch_id", "code_version"),
         *("config_hash", "seed", "run_id"),
     )
-    wanted = ("topic", "topic_id", "partition", "start_offset", "end_offset")
-    sources = [{n: r[n] for n in wanted} for r in ranges_of(context.warehouse, row["batch_id"])]
-    name = f"dataset|{row['dataset']}|{row['version']}|{row['content_sha256']}"
     return {
         **{name: row[name] for name in copied},
-        "event_id": str(uuid.uuid5(_NAMESPACE, name)),
-        "sources": sources,
+        "sources": catalog.manifest(context.warehouse, row)["sources"],
         "dropped": dict(row["dropped"]),
         "quality": dict(row["quality"]),
     }
@@ -140,7 +146,7 @@ def _trigger(row: Mapping[str, Any], versions: Iterable[Mapping[str, Any]]) -> d
 STAGE = Stage(
     "publish",
     "send triggers, dataset announcements and label requests, keep receipts",
-    (BATCHES, DECISIONS, DATASETS, LABEL_REQUESTS, RECEIPTS),
+    (DECISIONS, DATASETS, LABEL_REQUESTS, RECEIPTS),
     (RECEIPTS,),
     run,
 )

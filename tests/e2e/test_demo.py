@@ -131,6 +131,22 @@ def test_every_outcome_leads_back_to_its_inference_and_answers(demo: Home) -> No
         assert [place[0] for place in places[:2]] == ["bfp.inferences", "bfp.ground-truth"]
 
 
+def test_every_dataset_row_leads_back_to_its_inference_and_answers(demo: Home) -> None:
+    columns = ["record", "inference_id", "metric", "value_bool", "batch_id"]
+    produced = demo.events.set_index(PLACE)[columns].to_dict("index")
+    rows = demo.table("dataset_rows")
+    assert len(rows) == sum(manifest["row_count"] for manifest in demo.manifests().values())
+    for row in rows.itertuples():
+        told = [produced[one["topic"], one["partition"], one["offset"]] for one in row.origins]
+        assert {each["inference_id"] for each in told} == {row.inference_id}
+        assert [one["batch_id"] for one in row.origins] == [each["batch_id"] for each in told]
+        asked, *answers = told
+        assert asked["record"] == "InferenceEvent"
+        assert {each["record"] for each in answers} == {"GroundTruth"}
+        assert max(each["batch_id"] for each in told) <= row.batch_id
+        assert row.label in {str(each["value_bool"]).lower() for each in answers}
+
+
 def news(events: pd.DataFrame, batch: int) -> pd.DataFrame:
     """What became known in the batch, beside what was predicted, and to whom."""
     label = oracle.news(events, batch).rename("label")
@@ -253,6 +269,32 @@ def test_one_trigger_one_training_one_verdict(demo: Home) -> None:
     }
     assert trigger_id in set(receipts["event_id"])
     assert [one["trigger_id"] for one in demo.said["triggers"]] == [trigger_id]
+
+
+def test_the_evidence_of_a_decision_leads_to_the_rows_that_caused_it(demo: Home) -> None:
+    """Volume: the rows of all versions since the last trigger; accuracy: the batch's outcomes."""
+    guesses = demo.events.set_index(PLACE)["pred_label"].to_dict()
+    rows, ledger = demo.table("dataset_rows"), demo.table("outcomes")
+    decisions = demo.table("decisions").sort_values("batch_id")
+    fired, seen = 0, []
+    for decision in decisions[decisions["rule"] != "drift"].itertuples():
+        (evidence,) = decision.evidence
+        if decision.rule == "volume":
+            of = rows[(rows["batch_id"] > fired) & (rows["batch_id"] <= decision.batch_id)]
+            observed = len(of)
+            fired = decision.batch_id if decision.state == "FIRED" else fired
+        else:
+            of = ledger[(ledger["batch_id"] == decision.batch_id) & (ledger["timing"] == "ON_TIME")]
+            asked = [row[0] for row in of["origins"]]
+            guessed = [guesses[each["topic"], each["partition"], each["offset"]] for each in asked]
+            observed = (of["value"] == guessed).mean()
+        assert (evidence["n"], evidence["observed"]) == (
+            len(of),
+            pytest.approx(observed, abs=EXACT),
+        )
+        seen.append((decision.rule, evidence["metric"]))
+    assert set(seen) == {("volume", "new_rows"), ("metric_below", "accuracy")}
+    assert len(seen) == 2 * len(BATCHES)
 
 
 def test_ranges_follow_one_another_and_proofs_add_up(demo: Home) -> None:

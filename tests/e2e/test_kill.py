@@ -40,7 +40,7 @@ from tests.e2e.job import (
 from tests.e2e.sameness import same
 from tests.e2e.tables import arrow
 from tests.e2e.world import DATASETS, TRIGGERS, Site, World
-from tests.kafka.reader import plain
+from tests.kafka.reader import groups, plain
 
 ATTEMPTS = 10
 POINTS = [("batches", PLAN), *((t.name, each.writer(t)) for each in STAGES for t in each.writes)]
@@ -124,6 +124,8 @@ def one_of_each(world: World, site: Site) -> None:
     assert trigger["dataset_uri"] == version["uri"]
     same_names = ("dataset", "version", "content_sha256", "row_count", "manifest_uri")
     assert {n: announced[n] for n in same_names} == {n: version[n] for n in same_names}
+    manifest = json.loads(Path(version["manifest_uri"]).read_text(encoding="utf-8"))
+    assert announced["sources"] == manifest["sources"] != []
     receipts = arrow(site.warehouse / "receipts").to_pylist()
     assert {row["event_id"] for row in receipts} == {trigger["event_id"], announced["event_id"]}
     registry = SchemaRegistryClient({"url": world.stack.registry_url})
@@ -144,6 +146,16 @@ def test_with_nothing_new_a_run_says_so_and_needs_no_java(
         "batches": [],
     }
     assert arrow(undisturbed.warehouse / "runs").num_rows == before
+
+
+def test_a_run_is_in_no_group_of_consumers_and_commits_no_offset(
+    world: World, undisturbed: Site
+) -> None:
+    config = load(undisturbed.config)
+    topics = {*config.topics.by_topic(), *undisturbed.outputs.values()}
+    for group, read in groups(world.stack.bootstrap_servers).items():
+        assert not read & topics, group
+        assert not group.startswith(("bfp", "spark")), group
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["the group", "the command"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from processor.kafka.offsets import END_OF_PARTITION, TO_THE_END
 
@@ -49,3 +50,14 @@ def whole(servers: str, *topics: str) -> list[Message]:
     consumer.close()
     places = [TopicPartition(topic, p, 0) for topic in topics for p in known[topic].partitions]
     return messages(servers, *places)
+
+
+def groups(servers: str) -> dict[str, set[str]]:
+    """The topics of which each group of consumers has committed offsets."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    told = admin.list_consumer_groups(request_timeout=SECONDS).result().valid
+    found: dict[str, set[str]] = {}
+    for name in (each.group_id for each in told):
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])
+        found[name] = {each.topic for each in asked[name].result(SECONDS).topic_partitions}
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from pyspark.sql import SparkSession
 
 from processor.config import KafkaConfig
@@ -18,6 +18,7 @@ from processor.stages.base import Accepted
 from processor.stages.pipeline import PLAN
 from processor.tables import BATCHES, LOG, PROOFS
 from tests.kafka.capture import Between, Capture, consumed
+from tests.kafka.reader import groups
 from tests.kafka.test_offsets import created, deleted, own_name, send, transactions
 
 LIMIT = 60.0  # seconds
@@ -386,3 +387,49 @@ def test_verify_finds_a_gap_between_batches(made: Made, producer: Producer) -> N
     capture.warehouse.append_once(BATCHES, [skipping, {**empty, "batch_id": 2}], PLAN, 2)
     (finding,) = capture.verified().findings
     assert finding.what == "it begins at 4, the batch before ended at 3"
+
+
+def test_a_consumer_of_the_same_topics_keeps_its_assignment_its_place_and_its_records(
+    made: Made, producer: Producer, stack: Stack
+) -> None:
+    capture = made(partitions=2)
+    topic, own = capture.topics[0], own_name()
+    for partition in range(2):
+        send(producer, topic, 20, partition)
+    before = groups(stack.bootstrap_servers)
+    seen: list[tuple[int, int]] = []
+    happened: list[str] = []
+    streaming = Consumer(
+        {
+            "bootstrap.servers": stack.bootstrap_servers,
+            "group.id": own,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    streaming.subscribe(
+        [topic],
+        on_assign=lambda _, places: happened.append(f"assigned {len(places)}"),
+        on_revoke=lambda *_: happened.append("revoked"),
+        on_lost=lambda *_: happened.append("lost"),
+    )
+
+    def read(count: int) -> bool:
+        if (message := streaming.poll(0.1)) is not None and message.error() is None:
+            seen.append((message.partition() or 0, message.offset() or 0))
+        return len(seen) >= count
+
+    until(lambda: read(10), "the first records have come")
+    streaming.commit(offsets=[TopicPartition(topic, 0, 3)], asynchronous=False)
+    assert taken(capture) == 1
+    for partition in range(2):
+        send(producer, topic, 5, partition)
+    assert taken(capture) == 2
+    assert capture.proof(1) == {"landed": 20}
+    until(lambda: read(50), "all records have come")
+    assert sorted(seen) == [(partition, n) for partition in range(2) for n in range(25)]
+    assert happened == ["assigned 2"]
+    (mine,) = streaming.committed([TopicPartition(topic, 0)], LIMIT)
+    assert mine.offset == 3
+    assert groups(stack.bootstrap_servers) == {**before, own: {topic}}
+    streaming.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -72,6 +73,20 @@ def table(seed: int = 1) -> pa.Table:
         for number in range(ROWS)
     ]
     return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def finite(rows: pa.Table) -> pa.Table:
+    """The rows with a number wherever one was none, or without end."""
+    told = [{name: _finite(value) for name, value in row.items()} for row in rows.to_pylist()]
+    return pa.Table.from_pylist(told, rows.schema)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  # rows hold anything
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return 7.25 if isinstance(value, float) and not isfinite(value) else value
 
 
 def frame(spark: SparkSession, rows: pa.Table, parts: int = 2) -> DataFrame:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -15,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from processor.batches import Batch
 from processor.config import Config, load
+from processor.datasets.content import add, digest
 from processor.datasets.manifest import MANIFEST
 from processor.errors import ConfigError
 from processor.measurements import INSUFFICIENT, REFUSED
@@ -30,6 +34,12 @@ from processor.weighting import effective_size
 from tests.spark.population import KNOWN, MARK, SAID, Row
 from tests.spark.population_rows import of, outcome, put, typed
 
+CUTS = {
+    "by": "time",
+    "validation_from": MARK - timedelta(days=30),
+    "test_from": MARK - timedelta(days=10),
+    "embargo": "2d",
+}
 LOOP = {
     "loop": "l",
     "model": "m",
@@ -38,12 +48,16 @@ LOOP = {
         {"name": "d", "sampling": {"policy": "uniform", "rate": 0.5, "min_effective": 90}},
         {"name": "e", "sampling": {"policy": "all"}},
         {"name": "f", "mode": "full"},
+        {"name": "timely", "split": CUTS},
+        {"name": "timely-full", "mode": "full", "split": CUTS},
         {"name": "leaky", "leakage": {"limits": {"exact": 0, "subject": 0}}},
     ],
 }
 PAIRS = list(zip(SAID, KNOWN, strict=True))
 SIZES = (250, 300)
 """Inferences of each batch; half of them are kept for `d`: too few, then enough."""
+RANGES = ((0, 250), (250, 550))
+"""Their offsets."""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +104,8 @@ def filled(config: Config) -> Warehouse:
 def planned(config: Config, number: int) -> Row:
     at = {"batch_id": number, "planned_at": MARK + timedelta(days=number), "run_id": "run"}
     made_by = {"config_hash": config.hash, "code_version": code_version()}
-    return {**at, **made_by, "topic": "t", "partition": 0, "start_offset": 0, "end_offset": 1}
+    ends = dict(zip(("start_offset", "end_offset"), RANGES[number - 1], strict=True))
+    return {**at, **made_by, "topic": "t", "topic_id": "first", "partition": 0, **ends}
 
 
 def able(first: int, end: int) -> set[str]:
@@ -122,6 +137,11 @@ def test_a_version_of_too_few_effective_rows_waits_and_nothing_is_lost(
         mine = by_name[row["inference_id"]]
         came = mine["log_keep_prob"] * (mine["solicit_prob"] or 1.0) * row["inclusion_prob"]
         assert row["weight"] == pytest.approx(mine["credit"] / came, rel=1e-12)
+    labels = Counter(row["label"] for row in rows)
+    assert {name: share for name, share in quality.items() if name.startswith("share.")} == {
+        f"share.{label}": n / len(rows) for label, n in labels.items()
+    }
+    assert len(labels) > 1
     taken_back = sum(known["state"] == "RETRACTED" for known in KNOWN[:550]) + 1
     assert dropped["retracted"] == taken_back
     assert len(kept) + sum(dropped.values()) == 550
@@ -182,11 +202,64 @@ def test_the_files_of_a_full_version_hold_the_rows_of_all_increments(warehouse: 
     assert first["new_rows"] == first["row_count"]
 
 
+def digests_of(warehouse: Warehouse, name: str) -> dict[str, str]:
+    """What a version's manifest says of the rows of each split."""
+    file = Path(warehouse.uri("dataset_files", *name.split("/"), MANIFEST))
+    told: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))["rows_sha256"]
+    return told
+
+
+def test_digests_of_increments_add_up_to_that_of_the_full_version(warehouse: Warehouse) -> None:
+    """But for the one that was taken back; datasets of two names divide rows differently."""
+    increments = [digests_of(warehouse, f"e/v00000{n}").values() for n in (1, 2)]
+    files = Path(warehouse.uri("dataset_files", "e", "v000001")).rglob("*.parquet")
+    first = pa.concat_tables([pq.ParquetFile(file).read() for file in files])
+    taken_back = digest(first.filter(pc.field("inference_id") == "i0"))
+    whole = digests_of(warehouse, "f/v000002").values()
+    assert add([*whole, taken_back]) == add([*increments[0], *increments[1]])
+    assert add(whole) != add([*increments[0], *increments[1]])
+
+
+def test_digests_add_up_split_by_split_where_cuts_are_points_in_time(warehouse: Warehouse) -> None:
+    parts = [digests_of(warehouse, f"timely/v00000{n}") for n in (1, 2)]
+    files = Path(warehouse.uri("dataset_files", "timely", "v000001"), "parquet").rglob("*.parquet")
+    sides = {file.parent.name: pq.ParquetFile(file).read() for file in sorted(files)}
+    taken_back = {
+        side: digest(rows.filter(pc.field("inference_id") == "i0")) for side, rows in sides.items()
+    }
+    whole = digests_of(warehouse, "timely-full/v000002")
+    assert set(whole) == set(taken_back) == {"train", "validation", "test"}
+    for side, told in whole.items():
+        assert add([told, taken_back[side]]) == add(part[side] for part in parts), side
+    (row,) = of(warehouse, DATASETS, dataset="timely-full", version="v000002")
+    assert dict(row["dropped"])["embargo"] > 0
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "end"),
+    [
+        ("d/v000002", 0, 550),  # the version of batch 1 was refused, and its rows are in this one
+        ("e/v000001", 0, 250),
+        ("e/v000002", 250, 550),
+        ("f/v000001", 0, 250),
+        ("f/v000002", 0, 550),  # everything, again
+    ],
+)
+def test_a_version_names_the_offsets_that_its_rows_became_known_by(
+    warehouse: Warehouse, version: str, first: int, end: int
+) -> None:
+    file = Path(warehouse.uri("dataset_files", *version.split("/"), MANIFEST))
+    told = {"topic": "t", "topic_id": "first", "partition": 0}
+    assert json.loads(file.read_text(encoding="utf-8"))["sources"] == [
+        {**told, "start_offset": first, "end_offset": end}
+    ]
+
+
 def test_a_version_that_leaks_is_refused_and_the_batch_goes_on(warehouse: Warehouse) -> None:
     assert not of(warehouse, DATASETS, dataset="leaky")
     assert not of(warehouse, DATASET_ROWS, dataset="leaky")
     files = Path(warehouse.uri("dataset_files"))
-    assert {path.name for path in files.iterdir()} == {"d", "e", "f"}
+    assert {path.name for path in files.iterdir()} == {"d", "e", "f", "timely", "timely-full"}
     assert not list(files.rglob("*.part"))
     told = {row["batch_id"]: row for row in of(warehouse, MEASUREMENTS, verdict=REFUSED)}
     assert set(told) == {1, 2}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from pyarrow import feather
@@ -22,7 +23,7 @@ from processor.datasets.split import SPLITS
 from processor.errors import DataRefused
 from processor.plugins import Registry
 from tests.spark import every_type
-from tests.spark.readers import READERS
+from tests.spark.readers import HUGGING_FACE, READERS
 
 FORMATS: Registry[Format] = Registry(formats, "dataset format")
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,19 @@ def test_another_reader_sees_the_same_rows(stored: Stored, name: str, number: in
         assert content.digest(read) == content.digest(of_split(split))
         one_less = read.slice(1)
         assert content.digest(one_less) != content.digest(of_split(split))
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE)
+def test_hugging_face_sees_the_same_rows(spark: SparkSession, name: str, tmp_path: Path) -> None:
+    rows = ROWS.drop_columns(["params"])
+    told = every_type.finite(rows) if name == "jsonl" else rows
+    files = every_type.stored(every_type.frame(spark, told), FORMATS[name], tmp_path / "v")
+    for split in SPLITS:
+        mine = [tmp_path / "v" / file.path for file in files if file.split == split]
+        expected = told.filter(pc.equal(told["split"], split)).drop_columns(["split"])
+        read = HUGGING_FACE[name](tmp_path / "v" / name, mine, expected.schema)
+        assert read.num_rows == expected.num_rows > 0
+        assert content.digest(read) == content.digest(expected)
 
 
 @every_format

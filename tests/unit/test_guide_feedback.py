@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from processor.config import load
 from processor.feedback import questions
 from processor.feedback.levels import LEVELS
 from processor.feedback.question import CREDIT_RULES, SIGNALS
+from processor.tables import OUTCOMES
+from processor.warehouse import Warehouse
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "feedback.md"
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
@@ -27,8 +30,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def blocks(kind: str) -> list[str]:
-    return [text for of, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if of == kind]
+def block(kind: str, number: int = 0) -> str:
+    found = [text for of, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if of == kind]
+    return found[number]
 
 
 def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
@@ -41,10 +45,38 @@ def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
 
 
 def test_the_examples_print_what_they_show(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(blocks("python")) == 2
-    for code, shown in zip(blocks("python"), blocks(""), strict=True):
-        exec(compile(code, str(PAGE), "exec"), {})  # noqa: S102  # our own page
-        assert capsys.readouterr().out == shown
+    names: dict[str, object] = {}
+    for code, shown in ((0, 0), (1, 1), (3, 2)):
+        exec(compile(block("python", code), str(PAGE), "exec"), names)  # noqa: S102  # our own page
+        assert capsys.readouterr().out == block("", shown)
+
+
+def test_what_a_batch_knew_is_read_as_it_shows(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of `a` batch 3 learns more, `b` is censored until then, and of `c` a late answer came."""
+    said = {
+        1: [("a", "POSITIVE", "ON_TIME"), ("c", "NEGATIVE", "DEFAULT")],
+        2: [("a", "NEGATIVE", "ON_TIME"), ("c", "POSITIVE", "LATE")],
+        3: [("a", "RETRACTED", "ON_TIME"), ("b", "NEGATIVE", "DEFAULT")],
+    }
+    warehouse = Warehouse(str(home / "build" / "warehouse"))
+    for batch, rows in said.items():
+        told = [
+            {"inference_id": name, "state": state, "timing": timing, "metric": metric}
+            | {"batch_id": batch}
+            for name, state, timing in rows
+            for metric in ("helpful", "copied")
+        ]
+        named = pa.Table.from_pylist(told, schema=OUTCOMES.arrow)
+        warehouse.append_once(OUTCOMES, named, "compile/outcomes", batch)
+    exec(compile(block("python", 2), str(PAGE), "exec"), {})  # noqa: S102  # our own page
+    header, *shown = capsys.readouterr().out.splitlines()
+    assert header.split() == ["inference_id", "state", "batch_id"]
+    assert sorted(line.split()[1:] for line in shown) == [
+        ["a", "NEGATIVE", "2"],
+        ["c", "NEGATIVE", "1"],
+    ]
 
 
 def test_every_signal_level_and_rule_of_credit_is_in_the_guide() -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import fastavro
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
+from processor.avro.contracts import contract
 from processor.checks import CHECKS
 from processor.checks.base import HEADER
 from processor.cli.schema import COMMAND
@@ -17,6 +22,8 @@ from processor.config import load
 from processor.loops import ArrivalsConfig, LoopConfig, SourcesConfig
 from processor.measure.arrivals import KINDS
 from processor.measure.misbehaving import TESTS
+from processor.tables import SOURCES
+from processor.warehouse import Warehouse
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "validation.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -38,11 +45,44 @@ def test_the_commands_that_are_shown_run(tmp_path: Path, monkeypatch: pytest.Mon
     exec(compile(blocks("python")[0], str(PAGE), "exec"), names)  # noqa: S102  # our own page
     monkeypatch.chdir(tmp_path)
     (tmp_path / "events.jsonl").write_text(json.dumps(names["event"]), encoding="utf-8")
-    first, *_ = blocks("sh")[0].splitlines()
-    words = shlex.split(first, comments=True)
-    ended = CliRunner().invoke(COMMAND, words[2:])
-    assert (words[:3], ended.exit_code) == (["bfp", "schema", "check"], 3)
+    told: dict[str, Any] = dict(names["event"])  # type: ignore[call-overload]  # a mapping
+    told["event_time"] = datetime.fromisoformat(told["event_time"])
+    with (tmp_path / "events.avro").open("wb") as out:
+        fastavro.writer(out, json.loads(contract("FeedbackEvent").text), [told])
+    lines, container = (shlex.split(line, comments=True) for line in blocks("sh")[0].splitlines())
+    ended = CliRunner().invoke(COMMAND, lines[2:])
+    assert (lines[:3], ended.exit_code) == (["bfp", "schema", "check"], 3)
     assert "events.jsonl:1: value_off_scale" in ended.stdout
+    ended = CliRunner().invoke(COMMAND, container[2:])
+    assert (container[:3], ended.exit_code) == (["bfp", "schema", "check"], 3)
+    document = json.loads(ended.stdout)
+    (defect,) = document["defects"]
+    assert (document["record"], document["events"]) == ("FeedbackEvent", 1)
+    assert (defect["event_id"], defect["code"]) == ("f-17", "value_off_scale")
+
+
+def test_the_last_verdicts_are_read_as_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of three sources one was found to misbehave and still is, and one was and is no more."""
+    said = {
+        1: {"user:bot": "MISBEHAVING", "user:hasty": "MISBEHAVING", "user:new": "INSUFFICIENT"},
+        2: {"user:bot": "MISBEHAVING", "user:hasty": "UNREMARKABLE"},
+    }
+    warehouse = Warehouse(str(tmp_path / "build" / "warehouse"))
+    for batch, verdicts in said.items():
+        rows = [
+            {"batch_id": batch, "loop": "chat", "source": source, "log_e": 4.5, "verdict": verdict}
+            | {"reasons": ["rate"]}
+            for source, verdict in verdicts.items()
+        ]
+        told = pa.Table.from_pylist(rows, schema=SOURCES.arrow)
+        warehouse.append_once(SOURCES, told, "measure/sources", batch)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks("python")[1], str(PAGE), "exec"), {})  # noqa: S102  # our own page
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["source", "log_e", "reasons"]
+    assert row.split()[1:] == ["user:bot", "4.5", "[rate]"]
 
 
 def test_every_rule_is_in_the_guide_in_its_own_words() -> None:

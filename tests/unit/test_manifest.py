@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processor.datasets.manifest import File, content_sha256, sha256_of, splits, text
+from processor.datasets.manifest import File, content_sha256, sha256_of, sources, splits, text
 
 FILES = [
     File("test/0.parquet", "test", 3, 30, "aa"),
@@ -43,6 +43,29 @@ def test_the_identity_is_the_schema_and_each_file_by_name() -> None:
         content_sha256([replace(FILES[0], sha256="ab"), *FILES[1:]], "{}"),
     ]
     assert len({content_sha256(FILES, "{}"), *changed}) == len(changed) + 1
+
+
+def test_what_was_read_is_one_range_of_each_partition_of_each_topic_that_had_a_name() -> None:
+    def planned(
+        topic: str, topic_id: str, partition: int, start: int, end: int
+    ) -> dict[str, object]:
+        names = ("topic", "topic_id", "partition", "start_offset", "end_offset")
+        said = (topic, topic_id, partition, start, end)
+        return dict(zip(names, said, strict=True)) | {"batch_id": 7, "run_id": "r"}
+
+    read = [
+        *(planned("b", "b1", 0, 0, 3), planned("a", "a9", 0, 5, 9), planned("a", "a9", 1, 0, 0)),
+        *(planned("b", "b1", 0, 3, 3), planned("a", "a9", 0, 9, 20), planned("a", "a9", 1, 0, 4)),
+        *(planned("b", "b1", 0, 3, 8), planned("a", "a1", 0, 2, 6), planned("c", "c1", 0, 4, 5)),
+    ]
+    assert [tuple(each.values()) for each in sources(read)] == [
+        ("a", "a9", 0, 5, 20),
+        ("a", "a1", 0, 2, 6),
+        ("a", "a9", 1, 0, 4),
+        ("b", "b1", 0, 0, 8),
+        ("c", "c1", 0, 4, 5),
+    ]
+    assert sources([]) == []
 
 
 def test_no_lines_are_the_digest_of_nothing() -> None:
