@@ -21,8 +21,9 @@ class OutcomeConfig(Section):
     """What makes an inference known.
 
     `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
-    it is divided among those that share it, `threshold` from which number on it is positive,
-    `consensus` what several raters come to.
+    it is divided among those that share it, `scale` what the numbers of events without a scale of
+    their own are on, `threshold` from which number on it is positive, `consensus` what several
+    raters come to.
     After `late` beyond the window and the grace, an inference is settled: nothing changes it, and
     no batch reads it again. None: it never is, and every batch reads all that came before.
     """
@@ -33,6 +34,7 @@ class OutcomeConfig(Section):
     level: str = "inference"
     credit: dict[str, Any] | None = None
     consensus: dict[str, Any] | None = None
+    scale: tuple[float, float] | None = None
     threshold: float | None = None
     window: Duration
     grace: Duration = timedelta(0)
@@ -40,6 +42,14 @@ class OutcomeConfig(Section):
     default: Literal["negative"] | None = None
     positive: str = "true"
     negative: str = "false"
+
+    @field_validator("scale")
+    @classmethod
+    def _a_scale_has_a_length(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
+        if scale is not None and scale[0] >= scale[1]:
+            low, high = scale
+            raise ValueError(f"[{low}, {high}] has no length: its lower end comes first")
+        return scale
 
 
 class ReferenceConfig(Section):

@@ -115,6 +115,16 @@ class Question:
             return Solicited(on.missing(), on.missing())
         return Solicited(on.field("query_id"), on.number("solicit_prob"))
 
+    def asks(self, on: Terms[Value]) -> Value:
+        """Whether an event is of the metric, kind and level that answer it; never missing."""
+        return on.every(*self._asked(on))
+
+    def blank(self, on: Terms[Value]) -> Value:
+        """Whether an event that it asks for has no value, and takes none back; never missing."""
+        retracts = on.first(on.equal(on.field("op"), on.literal(RETRACT)), on.literal(False))
+        says = (on.given(said.value(on)) for said in self.signal.said)
+        return on.every(self.asks(on), on.no(on.some(retracts, *says)))
+
     def readings(self, on: Terms[Value]) -> list[Reading[Value]]:
         """What an event says; nothing counts that is of another kind, metric or level."""
         return [self._reading(on, said) for said in self.signal.said]
@@ -174,6 +184,8 @@ def question_of(loop: LoopConfig, told: OutcomeConfig, where: str = "outcome") -
     signal = _signal(told, place)
     level = level_of(told.level, signal.source)
     _check(told, signal, place)
+    if told.scale is not None:
+        signal = signal.scaled(*told.scale)
     sided = signal.becomes == LABEL or told.threshold is not None
     silence = told.negative if told.default == "negative" else None
     consensus = _consensus(told, place, sided=sided)
@@ -202,6 +214,11 @@ def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:
         raise ConfigError(
             f"{place}: the signal {signal.name!r} is a {signal.becomes}, it reaches no threshold",
             remedy="leave `threshold` out",
+        )
+    if told.scale is not None and signal.on_scale is None:
+        raise ConfigError(
+            f"{place}: the signal {signal.name!r} has no scale",
+            remedy="leave `scale` out, or write `signal: rating`",
         )
     if told.default is not None and signal.becomes != LABEL and told.threshold is None:
         raise ConfigError(

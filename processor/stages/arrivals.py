@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -15,6 +17,7 @@ from processor.measure.arrivals import ARRIVAL, Counts, about, counted, rates, s
 from processor.measurements import Measurement
 from processor.stages.base import Context, watermarks
 from processor.stages.sources import may_be_recent, recent, valid
+from processor.terms.columns import Columns
 
 _PARTS = {"feedback": ("candidate_id", "item_id"), "ground_truth": ()}
 """What an event may be about of its target, by table."""
@@ -51,6 +54,8 @@ def _events(
         *("event_id", "event_time", "metric"),
         (F.col("op") == "CREATE").alias("created"),
         lately.alias("recent"),
+        reduce(or_, (each.asks(Columns()) for each in asked)).alias("asked"),
+        reduce(or_, (each.blank(Columns()) for each in asked)).alias("blank"),
         source_of(table).alias("source"),
         about(table).alias("about"),
         F.concat_ws("|", *parts).alias("part"),

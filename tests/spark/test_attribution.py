@@ -21,6 +21,8 @@ from processor.feedback.question import CREDIT_RULES, SIGNALS
 from processor.feedback.signals.base import NUMBER
 from processor.loops import LoopConfig
 from processor.table import struct
+from processor.terms.columns import Columns
+from processor.terms.plain import Plain
 from tests.answers import METRIC, RECORDS, T0, Event, event, fields, framed
 
 LEAD: Mapping[str, T.DataType] = {
@@ -80,6 +82,7 @@ def questions_of(source: str) -> list[tuple[str, Question]]:
         shared = {"credit": {"rule": "last"}}
         found += [(n, question("thumbs", level=n, **shared)) for n in ("session", "episode")]
         found.append(("candidate", question("thumbs", level="candidate")))
+        found.append(("rating on a scale", question("rating", scale=(0, 5))))
     else:
         found.append(("request", question("ground_truth", level="request")))
     return found
@@ -113,6 +116,25 @@ def test_many_events_say_what_each_of_them_says(spark: SparkSession, source: str
     )
     assert [key(each) for each in found] == [key(each) for each in wanted]
     assert {name for name, *_ in found} == {name for name, _ in asked}
+
+
+@pytest.mark.parametrize("source", sorted(RECORDS))
+def test_what_is_asked_for_and_blank_is_so_of_many_events_as_of_one(
+    spark: SparkSession, source: str
+) -> None:
+    rng = Random(12)
+    kinds = [signal.kind for signal in SIGNALS if signal.source == source]
+    told = [{} if source == "ground_truth" else {"kind": rng.choice(kinds)} for _ in range(EVENTS)]
+    rows = placed([event(rng, source, **each) for each in told], rng)
+    frame = framed(spark, RECORDS[source], rows, LEAD)
+    asked = questions_of(source)
+    columns = (F.array(q.asks(Columns()), q.blank(Columns())).alias(name) for name, q in asked)
+    found = frame.select("offset", *columns).toArrow().to_pylist()
+    by_place = {row["offset"]: row for row in rows}
+    for row in found:
+        one = Plain(by_place[row.pop("offset")])
+        assert row == {name: [q.asks(one), q.blank(one)] for name, q in asked}
+    assert {tuple(each) for row in found for each in row.values()} >= {(True, True), (True, False)}
 
 
 def key(found: tuple[Any, ...]) -> str:

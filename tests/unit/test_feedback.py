@@ -9,7 +9,7 @@ import pytest
 
 from processor.errors import ConfigError
 from processor.feedback import Question, attribute, questions, read, served
-from processor.terms.plain import number_text
+from processor.terms.plain import Plain, number_text
 from tests.unit.asking import MINUTE, T0, Event, asked, loop, outcomes, output, said
 
 # --- what an event comes to -----------------------------------------------------------------------
@@ -69,6 +69,53 @@ def test_a_signal_comes_to(signal: str, told: Event, value: str, reward: float |
 )
 def test_what_says_nothing_is_no_answer(signal: str, told: Event) -> None:
     assert not read(said(**told), asked(signal))
+
+
+@pytest.mark.parametrize(
+    ("told", "reward"),
+    [
+        ({"value_num": 4}, 0.75),
+        ({"value_num": 1}, 0.0),
+        ({"value_num": 5.0}, 1.0),
+        ({"value_num": 4, "scale_min": 0, "scale_max": 10}, 0.4),
+        ({"value_num": 7, "scale_min": 0, "scale_max": 10}, 0.7),
+        ({"value_num": 0.999}, None),
+        ({"value_num": 5.001}, None),
+        ({"value_num": None, "value_bool": True}, None),
+        ({"value_num": float("nan")}, None),
+        ({"value_num": 4, "scale_min": 1}, None),
+        ({"value_num": 4, "scale_max": 5}, None),
+        ({"value_num": 4, "scale_min": float("nan"), "scale_max": float("nan")}, None),
+    ],
+)
+def test_a_rating_is_on_its_own_scale_or_else_on_that_of_its_loop(
+    told: Event, reward: float | None
+) -> None:
+    given = [
+        each.reward for each in read(said(kind="RATING", **told), asked("rating", scale=[1, 5]))
+    ]
+    assert given == ([] if reward is None else [pytest.approx(reward)])
+
+
+def test_what_is_asked_for_and_says_nothing_is_blank() -> None:
+    question = asked("rating", scale=[1, 5])
+    blank: dict[str, Event] = {
+        "off the scale": {"value_num": 6},
+        "half a scale": {"value_num": 4, "scale_min": 1},
+        "no number": {"value_bool": True},
+    }
+    other: dict[str, Event] = {
+        "an answer": {"value_num": 4},
+        "taken back": {"value_num": 6, "op": "RETRACT"},
+        "of another metric": {"value_num": 6, "metric": "another"},
+        "of another kind": {"value_num": 6, "kind": "REWARD"},
+        "of another level": {"value_num": 6, "level": "SESSION", "session_id": "s"},
+    }
+    found = {
+        name: question.blank(Plain(said(**{"kind": "RATING", **told})))
+        for name, told in (blank | other).items()
+    }
+    assert found == {name: name in blank for name in found}
 
 
 @pytest.mark.parametrize(
@@ -218,6 +265,7 @@ def test_silence_is_negative_when_the_window_is_closed_and_no_sooner() -> None:
         ({"signal": "thumbs", "from": "ground_truth"}, "from: feedback"),
         ({}, "signal: NAME"),
         ({"signal": "thumbs", "threshold": 1}, "leave `threshold` out"),
+        ({"signal": "reward", "scale": [1, 5]}, "leave `scale` out, or write `signal: rating`"),
         ({"signal": "dwell", "default": "negative"}, "`threshold`"),
         ({"signal": "ranking", "default": "negative"}, "leave `default` out"),
         ({"signal": "thumbs", "level": "session"}, "first, last, time_decay, uniform"),

@@ -14,21 +14,22 @@ from processor.feedback.question import CREDIT_RULES, SIGNALS
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "feedback.md"
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+NAMES = ("scales", "one event at a time")
+"""What the examples are of, in the order of the page."""
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the loop file of the guide."""
     (tmp_path / "loops").mkdir()
-    (tmp_path / "loops" / "assistant.yaml").write_text(block("yaml"), encoding="utf-8")
+    (tmp_path / "loops" / "assistant.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
     (tmp_path / "bfp.yaml").write_text("loops: loops\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def block(kind: str) -> str:
-    found: dict[str, str] = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
-    return found[kind]
+def blocks(kind: str) -> list[str]:
+    return [text for name, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if name == kind]
 
 
 def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
@@ -40,9 +41,15 @@ def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
     ]
 
 
-def test_the_example_prints_what_it_shows(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block("python"), str(PAGE), "exec"), {})  # noqa: S102  # our own page
-    assert capsys.readouterr().out == block("")
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("example", "shown"), list(zip(blocks("python"), blocks(""), strict=True)), ids=NAMES
+)
+def test_an_example_prints_what_it_shows(
+    example: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102  # our own page
+    assert capsys.readouterr().out == shown
 
 
 def test_every_signal_level_and_rule_of_credit_is_in_the_guide() -> None:
