@@ -20,8 +20,9 @@ from processor.sections import Duration, Names, Section, Share, Time
 class OutcomeConfig(Section):
     """What makes an inference known.
 
-    `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
-    it is divided among those that share it, `scale` what the numbers of events without a scale of
+    `signal` says how an event becomes a value, `level` how it finds its inferences, `session_gap`
+    after what pause a subject's next inference is of another session, `credit` how an answer
+    is divided among those that share it, `scale` what the numbers of events without a scale of
     their own are on, `threshold` from which number on it is positive, `consensus` what several
     raters come to.
     After `late` beyond the window and the grace, an inference is settled: nothing changes it, and
@@ -32,6 +33,7 @@ class OutcomeConfig(Section):
     source: Literal["ground_truth", "feedback"] | None = Field(default=None, alias="from")
     signal: str | None = None
     level: str = "inference"
+    session_gap: Duration | None = Field(default=None, gt=timedelta(0))
     credit: dict[str, Any] | None = None
     consensus: dict[str, Any] | None = None
     scale: tuple[float, float] | None = None

@@ -129,9 +129,10 @@ def _shared(said: DataFrame, inferences: DataFrame, question: Question) -> DataF
     lag = F.col("_begun") - F.col("response_time")
     near = (lag >= F.lit(timedelta(0))) & (lag <= F.lit(question.rule.window))
     sharing = Window.partitionBy(*PLACE, "target")
-    scored = _standing(pairs.where(near), sharing).withColumn(
-        "_score", question.credit.score(Columns())
-    )
+    among = pairs.where(near)
+    if question.level.gap is not None:
+        among = _since_pause(among, sharing, question.level.gap)
+    scored = _standing(among, sharing).withColumn("_score", question.credit.score(Columns()))
     # A sum of doubles depends on its order, and the ledger must not.
     everyone = _ordered(sharing).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     share = F.col("_score") / F.sum("_score").over(everyone)
@@ -140,6 +141,16 @@ def _shared(said: DataFrame, inferences: DataFrame, question: Question) -> DataF
         .where(F.col("credit") > 0)
         .select("inference_id", *_said(question), "credit", *PLACE)
     )
+
+
+def _since_pause(pairs: DataFrame, sharing: WindowSpec, gap: timedelta) -> DataFrame:
+    """The inferences after the last pause longer than `gap`; one just before the answer is one."""
+    following = F.coalesce(F.lead("response_time").over(_ordered(sharing)), "_begun")
+    pause = following - F.col("response_time") > F.lit(gap)
+    onward = _ordered(sharing).rowsBetween(Window.currentRow, Window.unboundedFollowing)
+    paused = F.bool_or("_pause").over(onward)
+    told = pairs.withColumn("_pause", pause).withColumn("_paused", paused)
+    return told.where(~F.col("_paused"))
 
 
 def _said(question: Question) -> tuple[str, ...]:

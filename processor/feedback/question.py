@@ -13,7 +13,7 @@ from processor.feedback import signals
 from processor.feedback.consensus import base, majority
 from processor.feedback.consensus.base import ConsensusRule, Rater
 from processor.feedback.credit.base import CreditRule
-from processor.feedback.levels import Level, level_of
+from processor.feedback.levels import Level, by_gap, level_of
 from processor.feedback.rule import RETRACT, Poll, Rule
 from processor.feedback.signals.base import LABEL, NUMBER, Said, Signal
 from processor.loops import LoopConfig, OutcomeConfig
@@ -120,10 +120,12 @@ class Question:
         return on.every(*self._asked(on))
 
     def blank(self, on: Terms[Value]) -> Value:
-        """Whether an event that it asks for has no value, and takes none back; never missing."""
-        retracts = on.first(on.equal(on.field("op"), on.literal(RETRACT)), on.literal(False))
-        says = (on.given(said.value(on)) for said in self.signal.said)
-        return on.every(self.asks(on), on.no(on.some(retracts, *says)))
+        """Whether an event that it asks for has no value, or names nothing that it could be about.
+
+        Never missing.
+        """
+        answers = (reading.counts for reading in self.readings(on))
+        return on.every(self.asks(on), on.no(on.some(*answers)))
 
     def readings(self, on: Terms[Value]) -> list[Reading[Value]]:
         """What an event says; nothing counts that is of another kind, metric or level."""
@@ -182,7 +184,7 @@ def question_of(loop: LoopConfig, told: OutcomeConfig, where: str = "outcome") -
     """One metric of a loop; raises ConfigError as `questions` does."""
     place = f"the loop {loop.loop!r}, {where}"
     signal = _signal(told, place)
-    level = level_of(told.level, signal.source)
+    level = _level(told, signal, place)
     _check(told, signal, place)
     if told.scale is not None:
         signal = signal.scaled(*told.scale)
@@ -207,6 +209,18 @@ def _signal(told: OutcomeConfig, place: str) -> Signal:
             remedy=f"write `from: {signal.source}`, or leave it out",
         )
     return signal
+
+
+def _level(told: OutcomeConfig, signal: Signal, place: str) -> Level:
+    level = level_of(told.level, signal.source)
+    if told.session_gap is None:
+        return level
+    if level.name != "session":
+        raise ConfigError(
+            f"{place}: an answer of the level {level.name!r} is about no session",
+            remedy="leave `session_gap` out, or write `level: session`",
+        )
+    return by_gap(level, told.session_gap)
 
 
 def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:

@@ -22,6 +22,9 @@ ARRIVAL = ("batch_id", "landed", *COORDINATES)
 TARGETS = ("inference_id", "session_id", "episode_id", "request_id")
 """What an answer can be about, as inferences name it."""
 
+SUBJECT = "subject_key"
+"""What it is about where sessions have no names."""
+
 _LEVELS = {
     "INFERENCE": "inference_id",
     "CANDIDATE": "inference_id",
@@ -58,8 +61,13 @@ def source_of(table: str) -> Column:
     )
 
 
-def about(table: str) -> Column:
-    """What an event is about, as `targets` names it; null where it does not say."""
+def about(table: str, by_subject: Column | None = None) -> Column:
+    """What an event is about, as `targets` names it; null where it does not say.
+
+    `by_subject` says whether it is about what its subject was answered.
+    """
+    if by_subject is not None:
+        return F.when(by_subject, _named(SUBJECT, F.col(SUBJECT))).otherwise(about(table))
     if table == "feedback":
         asked = (F.when(F.col("level") == k, _named(v, F.col(v))) for k, v in _LEVELS.items())
         step = (_named(name, F.col(name)) for name in ("inference_id", "episode_id"))
@@ -68,9 +76,9 @@ def about(table: str) -> Column:
     return F.coalesce(_named("inference_id", F.col("inference_id")), request)
 
 
-def targets(inferences: DataFrame) -> DataFrame:
+def targets(inferences: DataFrame, names: tuple[str, ...] = TARGETS) -> DataFrame:
     """Everything that an answer can be about: column about, each once."""
-    named = F.array(*(_named(name, F.col(name)) for name in TARGETS))
+    named = F.array(*(_named(name, F.col(name)) for name in names))
     return inferences.select(F.explode(F.array_compact(named)).alias("about")).distinct()
 
 

@@ -82,6 +82,7 @@ def questions_of(source: str) -> list[tuple[str, Question]]:
         shared = {"credit": {"rule": "last"}}
         found += [(n, question("thumbs", level=n, **shared)) for n in ("session", "episode")]
         found.append(("candidate", question("thumbs", level="candidate")))
+        found.append(("by gap", question("thumbs", level="session", session_gap="1h", **shared)))
         found.append(("rating on a scale", question("rating", scale=(0, 5))))
     else:
         found.append(("request", question("ground_truth", level="request")))
@@ -164,6 +165,7 @@ def inference(rng: Random, name: str, of: str) -> Event:
         "response_time": rng.choice((None, at, at + MINUTE)),
         "session_id": of,
         "episode_id": of,
+        "subject_key": of,
         "role": rng.choice(("PRIMARY", "PRIMARY", "CANARY", "SHADOW")),
         "status": rng.choice(("OK", "OK", "OK", "ERROR")),
         "model_name": rng.choice(("m", "m", "m", "another")),
@@ -184,6 +186,7 @@ def answer(rng: Random, of: str, name: str, ids: Sequence[str]) -> Event:
         "inference_id": f"{of}-i{rng.randrange(3)}",
         "session_id": of,
         "episode_id": of,
+        "subject_key": of,
         "value_num": rng.choice((1.0, 2.0, 4.0, 5.0)),
         "scale_min": 1.0,
         "scale_max": 5.0,
@@ -256,8 +259,9 @@ def told(spark_session: SparkSession) -> tuple[list[Event], list[Event], DataFra
 Told = tuple[list[Event], list[Event], DataFrame, DataFrame]
 
 
-def shared(rule: str) -> Question:
-    return question("rating", level="session", credit={"rule": rule, **PARAMS.get(rule, {})})
+def shared(rule: str, **told: Any) -> Question:  # noqa: ANN401  # any key
+    credit = {"rule": rule, **PARAMS.get(rule, {})}
+    return question("rating", level="session", credit=credit, **told)
 
 
 def test_credit_is_what_plain_python_gives(told: Told) -> None:
@@ -299,6 +303,7 @@ def assert_conserved(found: Mapping[tuple[str, str, str], float]) -> None:
 ASKED = {
     "direct": question("rating", threshold=0.5, default="negative"),
     "shared": shared("time_decay"),
+    "by gap": shared("time_decay", session_gap="9m"),
     "last": question(
         "rating", level="session", credit={"rule": "last"}, threshold=0.5, default="negative"
     ),

@@ -103,6 +103,7 @@ def test_what_is_asked_for_and_says_nothing_is_blank() -> None:
         "off the scale": {"value_num": 6},
         "half a scale": {"value_num": 4, "scale_min": 1},
         "no number": {"value_bool": True},
+        "about nothing": {"value_num": 4, "inference_id": None},
     }
     other: dict[str, Event] = {
         "an answer": {"value_num": 4},
@@ -194,6 +195,24 @@ def test_only_what_was_seen_before_the_answer_and_in_its_window_shares_it() -> N
     assert credits_of(question, -2, *planted) == {}
 
 
+def test_a_session_without_a_name_begins_after_a_pause() -> None:
+    question = asked("thumbs", level="session", session_gap="10m", credit={"rule": "uniform"})
+    outputs = [output(f"at {m}", m, session_id=None, subject_key="u") for m in (0, 11, 21, 31)]
+    outputs += [output("another's", 30, subject_key="v"), output("nobody's", 30)]
+
+    def reached(minute: float, **told: str) -> set[str]:
+        base = {"level": "SESSION", "session_id": "s", "kind": "THUMBS", "value_bool": True}
+        answers = read(said(minute, **base, **told), question)
+        seen = [one for each in outputs if (one := served(each, question)) is not None]
+        return {*attribute(answers, seen, question)}
+
+    assert reached(31, subject_key="u") == {"at 11", "at 21", "at 31"}
+    assert reached(25, subject_key="u") == {"at 11", "at 21"}
+    assert reached(10, subject_key="u") == {"at 0"}
+    assert reached(10.5, subject_key="u") == reached(42, subject_key="u") == set()
+    assert reached(31) == set()
+
+
 def test_of_two_at_one_moment_the_name_decides_who_is_last() -> None:
     question = asked("thumbs", level="session", credit={"rule": "last"})
     assert credits_of(question, 5, output("b"), output("a")) == {"b": 1.0}
@@ -270,6 +289,11 @@ def test_silence_is_negative_when_the_window_is_closed_and_no_sooner() -> None:
         ({"signal": "ranking", "default": "negative"}, "leave `default` out"),
         ({"signal": "thumbs", "level": "session"}, "first, last, time_decay, uniform"),
         ({"signal": "thumbs", "credit": {"rule": "last"}}, "leave `credit` out"),
+        ({"signal": "thumbs", "session_gap": "1h"}, "leave `session_gap` out, or write `level:"),
+        (
+            {"signal": "thumbs", "level": "session", "session_gap": "30m"},
+            "needs a rule of credit",
+        ),
         (
             {"signal": "thumbs", "level": "session", "credit": {"rule": "lst"}},
             "did you mean 'last'",

@@ -14,15 +14,17 @@ from processor.feedback.question import CREDIT_RULES, SIGNALS
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "feedback.md"
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
-NAMES = ("scales", "one event at a time")
-"""What the examples are of, in the order of the page."""
+LOOPS = ("assistant", "kiosk")
+NAMES = ("scales", "sessions without a name", "one event at a time")
+"""What the loop files and the examples are of, in the order of the page."""
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the loop file of the guide."""
+    """A folder with the loop files of the guide."""
     (tmp_path / "loops").mkdir()
-    (tmp_path / "loops" / "assistant.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
+    for name, loop in zip(LOOPS, blocks("yaml"), strict=True):
+        (tmp_path / "loops" / f"{name}.yaml").write_text(loop, encoding="utf-8")
     (tmp_path / "bfp.yaml").write_text("loops: loops\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
