@@ -200,10 +200,12 @@ class ArrivalsConfig(Section):
     Looked at are events that happened within `lookback` of the watermark. A near-duplicate is said
     by the same source of the same thing within `near`. A minute is a burst if a source said more
     than `burst_events` in it, and more than `burst_factor` times what it says in its median minute.
+    All are measured. With `near_policy: first` a near-duplicate is no answer besides.
     """
 
     lookback: Duration = timedelta(days=7)
     near: Duration = timedelta(seconds=5)
+    near_policy: Literal["keep", "first"] = "keep"
     burst_events: int = Field(default=30, gt=0)
     burst_factor: float = Field(default=10.0, ge=1)
 

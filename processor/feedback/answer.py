@@ -14,7 +14,7 @@ from processor.feedback.consensus.base import WHOLE_WEIGHT
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
 from processor.feedback.question import Question
-from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
+from processor.feedback.rule import CREATE, CREDITED_ROLES, OK, WHOLE
 from processor.terms.plain import Plain
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -50,6 +50,7 @@ class Answer:
     `before` is the watermark that was passed before it arrived; None where there was none.
     `rater` and `weight` (in millionths) are read where raters are told apart. `solicit_prob` is
     the probability with which it was asked for, `query_id` the request; None where nobody says.
+    `voice` is what near-duplicates share, read where they are no answers.
     """
 
     target: str
@@ -66,6 +67,7 @@ class Answer:
     weight: int = WHOLE_WEIGHT
     query_id: str | None = None
     solicit_prob: float | None = None
+    voice: str | None = None
 
 
 def read(
@@ -85,12 +87,13 @@ def read(
             event["event_time"],
             reading.value,
             reading.reward,
-            event.get("op") or "CREATE",
+            event.get("op") or CREATE,
             event.get("supersedes"),
             candidate,
             before=before,
             query_id=asked.query_id,
             solicit_prob=asked.probability,
+            voice=question.voice(Plain(event)),
             **whose,
         )
         for reading in question.readings(Plain(event))

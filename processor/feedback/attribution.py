@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from processor.feedback.consensus.base import WHOLE_WEIGHT
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
-from processor.feedback.outcomes import PLACE, VOTE, first_by
+from processor.feedback.outcomes import PLACE, VOICE, first_by, needed
 from processor.feedback.question import Question
 from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
 from processor.terms.columns import Columns
@@ -41,12 +41,14 @@ def read(events: DataFrame, question: Question) -> DataFrame:
 
     Columns in: the fields of FeedbackEvent or GroundTruth, and PLACE.
     Columns out: target, event_id, event_time, value, reward, op, supersedes, query_id,
-    solicit_prob, PLACE, candidate_id where the question is about candidates, and VOTE where raters
-    are told apart.
+    solicit_prob, PLACE, candidate_id where the question is about candidates, and what the rule
+    needs besides (`outcomes.needed`).
     """
     candidate = ("candidate_id",) if question.level.by_candidate else ()
     vote, asked = question.vote(Columns()), question.solicited(Columns())
-    whose = () if vote is None else (vote.rater.alias("rater"), _millionths(vote.weight))
+    whose = [] if vote is None else [vote.rater.alias("rater"), _millionths(vote.weight)]
+    if question.rule.near is not None:
+        whose.append(question.voice(Columns()).alias(VOICE))
     said = (
         events.where(reading.counts).select(
             reading.target.alias("target"),
@@ -68,7 +70,7 @@ def attribute(said: DataFrame, inferences: DataFrame, question: Question) -> Dat
 
     Columns in: `said` as `read` gives it; `inferences` those of `keyed`.
     Columns out: inference_id, event_id, event_time, value, reward, op, supersedes, query_id,
-    solicit_prob, credit, PLACE of the answer, and VOTE where raters are told apart.
+    solicit_prob, credit, PLACE of the answer, and what the rule needs besides (`outcomes.needed`).
     """
     level = question.level
     if level.shared:
@@ -154,7 +156,7 @@ def _since_pause(pairs: DataFrame, sharing: WindowSpec, gap: timedelta) -> DataF
 
 
 def _said(question: Question) -> tuple[str, ...]:
-    return _SAID if question.rule.poll is None else (*_SAID, *VOTE)
+    return (*_SAID, *needed(question.rule))
 
 
 def _millionths(weight: Column) -> Column:

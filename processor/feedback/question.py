@@ -109,6 +109,21 @@ class Question:
         rater = _rater(on, self.signal)
         return Vote(rater.name, self.consensus.rule.weight(on, rater, self.consensus.params))
 
+    def voice(self, on: Terms[Value]) -> Value:
+        """Who says it, and of what part: what near-duplicates share; missing if they need not.
+
+        The source is that of `processor.measure.arrivals`: a rater, else a client, else a service.
+        """
+        if self.rule.near is None:
+            return on.missing()
+        service = _named(on, "source")
+        if self.signal.kind is None:
+            return service
+        who = on.first(_named(on, "rater_id"), _named(on, "client_hash"), service)
+        nothing = on.literal("")
+        parts = (on.first(on.field(name), nothing) for name in ("candidate_id", "item_id"))
+        return on.joined("|", who, *parts)
+
     def solicited(self, on: Terms[Value]) -> Solicited[Value]:
         """How an event came to be said; the world's facts come unasked."""
         if self.signal.kind is None:
@@ -193,7 +208,8 @@ def question_of(loop: LoopConfig, told: OutcomeConfig, where: str = "outcome") -
     consensus = _consensus(told, place, sided=sided)
     poll = consensus.poll if consensus else None
     positive = told.positive if sided else None
-    rule = Rule(told.metric, told.window, told.grace, positive, silence, told.late, poll)
+    near = loop.arrivals.near if loop.arrivals.near_policy == "first" else None
+    rule = Rule(told.metric, told.window, told.grace, positive, silence, told.late, poll, near)
     credit = _credit(told, level, place)
     how = (told.negative, told.threshold, credit, consensus)
     return Question(loop.model, signal, level, rule, *how)
@@ -285,3 +301,9 @@ def _rater(on: Terms[Value], signal: Signal) -> Rater[Value]:
     if signal.kind is None:
         return Rater(on.field("label_source"), on.missing(), on.missing())
     return Rater(on.field("rater_id"), on.field("rater_kind"), on.number("rater_confidence"))
+
+
+def _named(on: Terms[Value], field: str) -> Value:
+    """An id with the name of its field, so that those of two fields differ; missing if empty."""
+    name = on.field(field)
+    return on.choose(on.no(on.equal(name, on.literal(""))), on.joined(":", on.literal(field), name))

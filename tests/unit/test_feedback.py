@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from processor.errors import ConfigError
-from processor.feedback import Question, attribute, questions, read, served
+from processor.feedback import Question, attribute, known, questions, read, served
 from processor.terms.plain import Plain, number_text
 from tests.unit.asking import MINUTE, T0, Event, asked, loop, outcomes, output, said
 
@@ -270,6 +270,71 @@ def test_silence_is_negative_when_the_window_is_closed_and_no_sooner() -> None:
     (found,) = outcomes([output("i")], [], question, closes).values()
     assert (found.state, found.timing, found.value) == ("NEGATIVE", "DEFAULT", "false")
     assert (found.reward, found.credit) == (0.0, 1.0)
+
+
+# --- what is said nearly twice --------------------------------------------------------------------
+
+POLITE = {"near": "5s", "near_policy": "first"}
+SECOND = 1 / 60  # minutes
+
+
+def clicks(*events: Event, **arrivals: str) -> str | None:
+    """What the thumbs of one inference come to, by seconds, in order of arrival."""
+    outcome = {"metric": "m", "signal": "thumbs", "window": "1h"}
+    question = questions(loop(outcome=outcome, arrivals=arrivals))[0]
+    told = [
+        said(each.pop("at") * SECOND, kind="THUMBS", event_id=f"e{n}", source="app", **each)
+        for n, each in enumerate(map(dict, events))
+    ]
+    found = outcomes([output("i")], told, question)
+    return found["i"].value if "i" in found else None
+
+
+def up(at: float, **told: str) -> Event:
+    return {"at": at, "value_bool": True, **told}
+
+
+def down(at: float, **told: str) -> Event:
+    return {"at": at, "value_bool": False, **told}
+
+
+@pytest.mark.parametrize(
+    ("events", "keep", "first"),
+    [
+        ([up(1), down(4)], "false", "true"),
+        ([up(1), down(6)], "false", "true"),
+        ([up(1), down(6.001)], "false", "false"),
+        ([down(4), up(1)], "false", "true"),
+        ([up(1), down(1)], "false", "true"),
+        ([up(1), down(5), down(9)], "false", "true"),
+        ([up(1, rater_id="a"), down(4, rater_id="b")], "false", "false"),
+        ([up(1, rater_id="a"), down(4, rater_id="a")], "false", "true"),
+        ([up(1, rater_id="a"), down(4, client_hash="a")], "false", "false"),
+        ([up(1, rater_id=""), down(4)], "false", "true"),
+        ([up(1, item_id="x"), down(4, item_id="y")], "false", "false"),
+        ([up(1), down(4, op="UPDATE", supersedes="e0")], "false", "false"),
+        ([up(1), down(2), up(3, op="UPDATE", supersedes="e1")], "true", "true"),
+        ([up(-1), down(4)], "false", "false"),
+    ],
+)
+def test_of_what_is_said_nearly_twice_the_policy_says_what_counts(
+    events: list[Event], keep: str, first: str
+) -> None:
+    assert (clicks(*events, near="5s"), clicks(*events, **POLITE)) == (keep, first)
+
+
+def test_an_answer_too_late_to_count_is_no_reason_to_leave_one_out() -> None:
+    outcome = {"metric": "m", "signal": "thumbs", "window": "1h"}
+    question = questions(loop(outcome=outcome, arrivals=POLITE))[0]
+    closed = T0 + 61 * MINUTE
+    early, late = (
+        said(event_id="a", kind="THUMBS", source="app", value_bool=True),
+        said(event_id="b", kind="THUMBS", source="app", value_bool=False),
+    )
+    answers = [*read(late, question, closed), *read(early, question)]
+    (seen,) = [served(output("i"), question)]
+    assert seen is not None
+    assert known([seen], answers, question)["i"].value == "true"
 
 
 # --- what a loop may not ask ----------------------------------------------------------------------
