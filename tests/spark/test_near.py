@@ -25,7 +25,7 @@ from tests.spark.test_attribution import (
 )
 
 SECOND = timedelta(seconds=1)
-OUTPUTS, MOST_ANSWERS = 150, 5
+OUTPUTS, MOST_ANSWERS = 150, 8
 ASKED: dict[str, dict[str, Any]] = {
     "one word": {},
     "a poll": {"consensus": {"rule": "majority"}},
@@ -58,7 +58,7 @@ def history(level: str) -> tuple[list[Event], list[Event]]:
 
 def answer(rng: Random, named: Event) -> Event:
     made: Event = dict.fromkeys(fields("FeedbackEvent"))
-    revised = rng.choice((None, None, None, named["event_id"][:-1] + "0"))
+    revised = rng.choice((None,) * 7 + (named["event_id"][:-1] + "0",))
     op = rng.choice(("UPDATE", "RETRACT")) if revised else "CREATE"
     who = {
         "rater_id": rng.choice((None, "", "r", "r", "x")),
