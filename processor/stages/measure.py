@@ -26,7 +26,7 @@ from processor.stages.arrivals import arrivals
 from processor.stages.at_once import at_once
 from processor.stages.base import Context, Stage, Writes
 from processor.stages.compile import rule_of
-from processor.stages.features import violations
+from processor.stages.features import skews, violations
 from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
 from processor.stages.solicited import progress
@@ -76,7 +76,7 @@ def _asked(
         return list(part(context, loop, batch))
 
     quality_of = partial(_quality, against=against)
-    parts = (standings, quality_of, arrivals, violations, progress, agreement.measured)
+    parts = (standings, quality_of, arrivals, violations, skews, progress, agreement.measured)
     with at_once(context.spark) as pool:
         profiles = pool.submit(_profiles, context, loop, batch, against)
         measured = list(pool.map(listed, parts))
