@@ -20,9 +20,11 @@ from processor.sections import Duration, Names, Section, Share, Time
 class OutcomeConfig(Section):
     """What makes an inference known.
 
-    `signal` says how an event becomes a value, `level` how it finds its inferences, `credit` how
-    it is divided among those that share it, `threshold` from which number on it is positive,
-    `consensus` what several raters come to.
+    `signal` says how an event becomes a value, `level` how it finds its inferences, `session_gap`
+    after what pause a subject's next inference is of another session, `credit` how an answer
+    is divided among those that share it, `scale` what the numbers of events without a scale of
+    their own are on, `threshold` from which number on it is positive, `consensus` what several
+    raters come to.
     After `late` beyond the window and the grace, an inference is settled: nothing changes it, and
     no batch reads it again. None: it never is, and every batch reads all that came before.
     """
@@ -31,8 +33,10 @@ class OutcomeConfig(Section):
     source: Literal["ground_truth", "feedback"] | None = Field(default=None, alias="from")
     signal: str | None = None
     level: str = "inference"
+    session_gap: Duration | None = Field(default=None, gt=timedelta(0))
     credit: dict[str, Any] | None = None
     consensus: dict[str, Any] | None = None
+    scale: tuple[float, float] | None = None
     threshold: float | None = None
     window: Duration
     grace: Duration = timedelta(0)
@@ -40,6 +44,14 @@ class OutcomeConfig(Section):
     default: Literal["negative"] | None = None
     positive: str = "true"
     negative: str = "false"
+
+    @field_validator("scale")
+    @classmethod
+    def _a_scale_has_a_length(cls, scale: tuple[float, float] | None) -> tuple[float, float] | None:
+        if scale is not None and scale[0] >= scale[1]:
+            low, high = scale
+            raise ValueError(f"[{low}, {high}] has no length: its lower end comes first")
+        return scale
 
 
 class ReferenceConfig(Section):
@@ -196,10 +208,12 @@ class ArrivalsConfig(Section):
     Looked at are events that happened within `lookback` of the watermark. A near-duplicate is said
     by the same source of the same thing within `near`. A minute is a burst if a source said more
     than `burst_events` in it, and more than `burst_factor` times what it says in its median minute.
+    All are measured. With `near_policy: first` a near-duplicate is no answer besides.
     """
 
     lookback: Duration = timedelta(days=7)
     near: Duration = timedelta(seconds=5)
+    near_policy: Literal["keep", "first"] = "keep"
     burst_events: int = Field(default=30, gt=0)
     burst_factor: float = Field(default=10.0, ge=1)
 

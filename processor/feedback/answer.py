@@ -14,7 +14,7 @@ from processor.feedback.consensus.base import WHOLE_WEIGHT
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
 from processor.feedback.question import Question
-from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
+from processor.feedback.rule import CREATE, CREDITED_ROLES, OK, WHOLE
 from processor.terms.plain import Plain
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -50,6 +50,7 @@ class Answer:
     `before` is the watermark that was passed before it arrived; None where there was none.
     `rater` and `weight` (in millionths) are read where raters are told apart. `solicit_prob` is
     the probability with which it was asked for, `query_id` the request; None where nobody says.
+    `voice` is what near-duplicates share, read where they are no answers.
     """
 
     target: str
@@ -66,6 +67,7 @@ class Answer:
     weight: int = WHOLE_WEIGHT
     query_id: str | None = None
     solicit_prob: float | None = None
+    voice: str | None = None
 
 
 def read(
@@ -85,12 +87,13 @@ def read(
             event["event_time"],
             reading.value,
             reading.reward,
-            event.get("op") or "CREATE",
+            event.get("op") or CREATE,
             event.get("supersedes"),
             candidate,
             before=before,
             query_id=asked.query_id,
             solicit_prob=asked.probability,
+            voice=question.voice(Plain(event)),
             **whose,
         )
         for reading in question.readings(Plain(event))
@@ -134,7 +137,8 @@ def attribute(
     """The answers of each inference, with the credit that it has of each, in the order given.
 
     An answer that several inferences share is divided among those that responded before it, no
-    longer than the window; if there is none, nobody has it. One that revises another is divided
+    longer than the window; if there is none, nobody has it. Where sessions are told by pauses, it
+    is divided among those after the last pause before it. One that revises another is divided
     as that one is. One that names a request for a label of its inference was asked for with the
     probability of that request, whatever it says itself.
     """
@@ -162,12 +166,21 @@ def divide(inferences: Sequence[Served], at: datetime, question: Question) -> di
     window = question.rule.window
     near = [one for one in inferences if timedelta(0) <= at - one.response_time <= window]
     ordered = sorted(near, key=lambda one: (one.response_time, one.inference_id))
+    if question.level.gap is not None:
+        ordered = _since_pause(ordered, at, question.level.gap)
     scores = [
         question.credit.score(Plain(_standing(ordered, number))) for number in range(len(ordered))
     ]
     total = reduce(add, scores, 0.0)  # from the first to the last, as Spark adds them
     shares = zip(ordered, scores, strict=True)
     return {one.inference_id: score / total for one, score in shares if score / total > 0}
+
+
+def _since_pause(ordered: Sequence[Served], at: datetime, gap: timedelta) -> list[Served]:
+    """Those after the last pause that is longer than `gap`; one just before `at` is one too."""
+    times = [*(one.response_time for one in ordered), at]
+    paused = [n for n in range(len(ordered)) if times[n + 1] - times[n] > gap]
+    return list(ordered[paused[-1] + 1 if paused else 0 :])
 
 
 def _standing(ordered: Sequence[Served], number: int) -> dict[str, float]:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from processor.feedback.consensus.base import WHOLE_WEIGHT
 from processor.feedback.credit.base import BEHIND, FROM_FIRST, FROM_LAST
 from processor.feedback.levels import MAX_REVISIONS
-from processor.feedback.outcomes import PLACE, VOTE, first_by
+from processor.feedback.outcomes import PLACE, VOICE, first_by, needed
 from processor.feedback.question import Question
 from processor.feedback.rule import CREDITED_ROLES, OK, WHOLE
 from processor.terms.columns import Columns
@@ -41,12 +41,14 @@ def read(events: DataFrame, question: Question) -> DataFrame:
 
     Columns in: the fields of FeedbackEvent or GroundTruth, and PLACE.
     Columns out: target, event_id, event_time, value, reward, op, supersedes, query_id,
-    solicit_prob, PLACE, candidate_id where the question is about candidates, and VOTE where raters
-    are told apart.
+    solicit_prob, PLACE, candidate_id where the question is about candidates, and what the rule
+    needs besides (`outcomes.needed`).
     """
     candidate = ("candidate_id",) if question.level.by_candidate else ()
     vote, asked = question.vote(Columns()), question.solicited(Columns())
-    whose = () if vote is None else (vote.rater.alias("rater"), _millionths(vote.weight))
+    whose = [] if vote is None else [vote.rater.alias("rater"), _millionths(vote.weight)]
+    if question.rule.near is not None:
+        whose.append(question.voice(Columns()).alias(VOICE))
     said = (
         events.where(reading.counts).select(
             reading.target.alias("target"),
@@ -68,7 +70,7 @@ def attribute(said: DataFrame, inferences: DataFrame, question: Question) -> Dat
 
     Columns in: `said` as `read` gives it; `inferences` those of `keyed`.
     Columns out: inference_id, event_id, event_time, value, reward, op, supersedes, query_id,
-    solicit_prob, credit, PLACE of the answer, and VOTE where raters are told apart.
+    solicit_prob, credit, PLACE of the answer, and what the rule needs besides (`outcomes.needed`).
     """
     level = question.level
     if level.shared:
@@ -129,9 +131,10 @@ def _shared(said: DataFrame, inferences: DataFrame, question: Question) -> DataF
     lag = F.col("_begun") - F.col("response_time")
     near = (lag >= F.lit(timedelta(0))) & (lag <= F.lit(question.rule.window))
     sharing = Window.partitionBy(*PLACE, "target")
-    scored = _standing(pairs.where(near), sharing).withColumn(
-        "_score", question.credit.score(Columns())
-    )
+    among = pairs.where(near)
+    if question.level.gap is not None:
+        among = _since_pause(among, sharing, question.level.gap)
+    scored = _standing(among, sharing).withColumn("_score", question.credit.score(Columns()))
     # A sum of doubles depends on its order, and the ledger must not.
     everyone = _ordered(sharing).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     share = F.col("_score") / F.sum("_score").over(everyone)
@@ -142,8 +145,18 @@ def _shared(said: DataFrame, inferences: DataFrame, question: Question) -> DataF
     )
 
 
+def _since_pause(pairs: DataFrame, sharing: WindowSpec, gap: timedelta) -> DataFrame:
+    """The inferences after the last pause longer than `gap`; one just before the answer is one."""
+    following = F.coalesce(F.lead("response_time").over(_ordered(sharing)), "_begun")
+    pause = following - F.col("response_time") > F.lit(gap)
+    onward = _ordered(sharing).rowsBetween(Window.currentRow, Window.unboundedFollowing)
+    paused = F.bool_or("_pause").over(onward)
+    told = pairs.withColumn("_pause", pause).withColumn("_paused", paused)
+    return told.where(~F.col("_paused"))
+
+
 def _said(question: Question) -> tuple[str, ...]:
-    return _SAID if question.rule.poll is None else (*_SAID, *VOTE)
+    return (*_SAID, *needed(question.rule))
 
 
 def _millionths(weight: Column) -> Column:

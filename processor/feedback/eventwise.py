@@ -14,6 +14,7 @@ from processor.feedback.answer import NO_REQUESTS, Answer, Requests, Served, att
 from processor.feedback.poll import polled, voices
 from processor.feedback.question import Question
 from processor.feedback.rule import (
+    CREATE,
     DEFAULT,
     LATE,
     NEGATIVE,
@@ -109,7 +110,7 @@ def timing(answer: Answer, one: Served, rule: Rule) -> str:
 
 def counting(answers: Sequence[Answer], rule: Rule) -> Answer | None:
     """The answer that counts: the last of those that stand, or what a poll of them comes to."""
-    stand = standing(answers)
+    stand = standing(apart(answers, rule.near))
     if rule.poll is not None:
         return polled(stand, rule)
     return stand[-1] if stand else None
@@ -117,8 +118,27 @@ def counting(answers: Sequence[Answer], rule: Rule) -> Answer | None:
 
 def heeded(answers: Sequence[Answer], rule: Rule) -> list[Answer]:
     """The answers that an outcome follows from: the one that counts, or each vote of a poll."""
-    stand = standing(answers)
+    stand = standing(apart(answers, rule.near))
     return voices(stand) if rule.poll is not None else stand[-1:]
+
+
+def apart(answers: Sequence[Answer], near: timedelta | None) -> Sequence[Answer]:
+    """Those before which the same source said nothing of the same within `near`.
+
+    In order of arrival, in and out. One that revises another is never left out, nor a reason to.
+    """
+    if near is None:
+        return answers
+    last: dict[str, datetime] = {}
+    repeated: set[str] = set()
+    for each in sorted(answers, key=lambda each: each.event_time):
+        if each.op != CREATE or each.voice is None:
+            continue
+        before = last.get(each.voice)
+        if before is not None and each.event_time - before <= near:
+            repeated.add(each.event_id)
+        last[each.voice] = each.event_time
+    return [each for each in answers if each.event_id not in repeated]
 
 
 def standing(answers: Sequence[Answer]) -> list[Answer]:

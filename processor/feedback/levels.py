@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from processor.errors import ConfigError
 from processor.plugins import nearest
@@ -18,7 +19,8 @@ class Level:
     Read are the events of `source` whose own level is one of `symbols`; empty: they have none.
     `event_key` of the event is `key` of the inference; None: the signal names the inference.
     `shared`: the answer is about all that it finds, and its credit is divided among them.
-    Otherwise it is whole for each of them.
+    Otherwise it is whole for each of them. `gap`: a session is what one subject was answered
+    without a longer pause, and none has a name; None: what shares the key is one.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Level:
     event_key: str | None
     key: str
     shared: bool = False
+    gap: timedelta | None = None
 
     @property
     def by_candidate(self) -> bool:
@@ -51,3 +54,8 @@ def level_of(name: str, source: str) -> Level:
     if name not in found:
         raise ConfigError(f"{source} has no level {name!r}", remedy=nearest(name, list(found)))
     return found[name]
+
+
+def by_gap(level: Level, gap: timedelta) -> Level:
+    """The level whose sessions are told by pauses, since inferences name none."""
+    return replace(level, event_key="subject_key", key="subject_key", gap=gap)

@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 
 from processor.feedback.polls import heard, polled
 from processor.feedback.rule import (
+    CREATE,
     DEFAULT,
     KNOWN_BY,
     LATE,
@@ -52,6 +53,9 @@ FIRST_BATCH = 1
 
 VOTE = ("rater", "weight")
 """What an answer says of who gave it, where raters are told apart: a name, and millionths."""
+
+VOICE = "voice"
+"""What near-duplicates share, where they are no answers."""
 
 
 def first_by(frame: DataFrame, key: str) -> DataFrame:
@@ -86,7 +90,7 @@ def changes(
 
     Columns in: `inferences` inference_id, SERVED, response_time, and PLACE; `answers`
     inference_id, event_id, event_time, value, reward, op, supersedes, credit, solicit_prob, PLACE,
-    and VOTE where the rule is a poll; `known`
+    and those of `needed`; `known`
     inference_id, batch_id, timing, and KNOWN: the ledger so far; `marks`
     batch_id, before: for each batch up to now, the watermark of the one before it. No frame has
     rows of a later batch. `moved` inference_id: those whose share of an answer may have changed
@@ -120,7 +124,7 @@ def votes(inferences: DataFrame, answers: DataFrame, marks: DataFrame, rule: Rul
         _by_inference(answers, marks, rule), "inference_id"
     )
     timed = judged.withColumn("answers", _timed(rule))
-    told = heard(timed.withColumn("_standing", _standing(_of(ON_TIME), rule)))
+    told = heard(timed.withColumn("_standing", _standing(_apart(_of(ON_TIME), rule.near), rule)))
     said = F.filter("_heard", lambda a: a["op"] != RETRACT)
     found = told.select("inference_id", "response_time", said.alias("votes"))
     return found.where(F.size("votes") > 0)
@@ -144,7 +148,7 @@ def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) ->
 
 def _by_inference(answers: DataFrame, marks: DataFrame, rule: Rule) -> DataFrame:
     """All answers of an inference in one array, in order of arrival, each event id once."""
-    fields = (*PLACE, "event_id", "event_time", *_SAID, *_vote(rule), "supersedes", "before")
+    fields = (*PLACE, "event_id", "event_time", *_SAID, *needed(rule), "supersedes", "before")
     # A window sorts once; an aggregate of arrays sorts before it brings them together, and after.
     arrived = Window.partitionBy("inference_id").orderBy(*PLACE)
     whole = arrived.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
@@ -190,18 +194,43 @@ def _of(timing: str) -> Column:
     return F.filter(F.col("answers"), lambda a: a["timing"] == timing)
 
 
-def _vote(rule: Rule) -> tuple[str, ...]:
-    return () if rule.poll is None else VOTE
+def needed(rule: Rule) -> tuple[str, ...]:
+    """What a rule needs of answers besides what they say."""
+    vote = () if rule.poll is None else VOTE
+    return vote if rule.near is None else (*vote, VOICE)
 
 
 def _weighed(said: DataFrame, rule: Rule) -> DataFrame:
     """`said` with `_w`: the last answer that stands, or what a poll comes to; null for nothing."""
-    standing = _standing(F.col("used"), rule)
+    standing = _standing(_apart(F.col("used"), rule.near), rule)
     if rule.poll is None:
         # A generator, which no filter of `_w` is pushed below: a filter there would work it out
         # again for each of its words.
         return said.select("*", F.explode(F.array(F.array_max(standing))).alias("_w"))
     return polled(said.withColumn("_standing", standing), rule)
+
+
+def _apart(answers: Column, near: timedelta | None) -> Column:
+    """Those before which the same source said nothing of the same within `near`.
+
+    One that revises another is never left out, nor a reason to leave one out.
+    """
+    if near is None:
+        return answers
+    order = ("event_time", *PLACE)
+
+    def place(answer: Column) -> Column:
+        return F.struct(*(answer[name].alias(name) for name in order))
+
+    def repeats(one: Column, other: Column) -> Column:
+        created = (one["op"] == CREATE) & (other["op"] == CREATE)
+        soon = one["event_time"] - other["event_time"] <= F.lit(near)
+        return created & (one[VOICE] == other[VOICE]) & soon & (place(other) < place(one))
+
+    def first(one: Column) -> Column:
+        return ~F.coalesce(F.exists(answers, lambda other: repeats(one, other)), F.lit(False))
+
+    return F.when(F.size(answers) > 1, F.filter(answers, first)).otherwise(answers)
 
 
 def _standing(answers: Column, rule: Rule) -> Column:
@@ -221,7 +250,7 @@ def _standing(answers: Column, rule: Rule) -> Column:
         .when(several, live)
         .otherwise(answers)
     )
-    order = ("event_time", *PLACE, "event_id", *_SAID, *_vote(rule))
+    order = ("event_time", *PLACE, "event_id", *_SAID, *needed(rule))
     return F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order)))
 
 

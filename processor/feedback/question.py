@@ -13,7 +13,7 @@ from processor.feedback import signals
 from processor.feedback.consensus import base, majority
 from processor.feedback.consensus.base import ConsensusRule, Rater
 from processor.feedback.credit.base import CreditRule
-from processor.feedback.levels import Level, level_of
+from processor.feedback.levels import Level, by_gap, level_of
 from processor.feedback.rule import RETRACT, Poll, Rule
 from processor.feedback.signals.base import LABEL, NUMBER, Said, Signal
 from processor.loops import LoopConfig, OutcomeConfig
@@ -109,11 +109,38 @@ class Question:
         rater = _rater(on, self.signal)
         return Vote(rater.name, self.consensus.rule.weight(on, rater, self.consensus.params))
 
+    def voice(self, on: Terms[Value]) -> Value:
+        """Who says it, and of what part: what near-duplicates share; missing if they need not.
+
+        The source is that of `processor.measure.arrivals`: a rater, else a client, else a service.
+        """
+        if self.rule.near is None:
+            return on.missing()
+        service = _named(on, "source")
+        if self.signal.kind is None:
+            return service
+        who = on.first(_named(on, "rater_id"), _named(on, "client_hash"), service)
+        nothing = on.literal("")
+        parts = (on.first(on.field(name), nothing) for name in ("candidate_id", "item_id"))
+        return on.joined("|", who, *parts)
+
     def solicited(self, on: Terms[Value]) -> Solicited[Value]:
         """How an event came to be said; the world's facts come unasked."""
         if self.signal.kind is None:
             return Solicited(on.missing(), on.missing())
         return Solicited(on.field("query_id"), on.number("solicit_prob"))
+
+    def asks(self, on: Terms[Value]) -> Value:
+        """Whether an event is of the metric, kind and level that answer it; never missing."""
+        return on.every(*self._asked(on))
+
+    def blank(self, on: Terms[Value]) -> Value:
+        """Whether an event that it asks for has no value, or names nothing that it could be about.
+
+        Never missing.
+        """
+        answers = (reading.counts for reading in self.readings(on))
+        return on.every(self.asks(on), on.no(on.some(*answers)))
 
     def readings(self, on: Terms[Value]) -> list[Reading[Value]]:
         """What an event says; nothing counts that is of another kind, metric or level."""
@@ -172,14 +199,17 @@ def question_of(loop: LoopConfig, told: OutcomeConfig, where: str = "outcome") -
     """One metric of a loop; raises ConfigError as `questions` does."""
     place = f"the loop {loop.loop!r}, {where}"
     signal = _signal(told, place)
-    level = level_of(told.level, signal.source)
+    level = _level(told, signal, place)
     _check(told, signal, place)
+    if told.scale is not None:
+        signal = signal.scaled(*told.scale)
     sided = signal.becomes == LABEL or told.threshold is not None
     silence = told.negative if told.default == "negative" else None
     consensus = _consensus(told, place, sided=sided)
     poll = consensus.poll if consensus else None
     positive = told.positive if sided else None
-    rule = Rule(told.metric, told.window, told.grace, positive, silence, told.late, poll)
+    near = loop.arrivals.near if loop.arrivals.near_policy == "first" else None
+    rule = Rule(told.metric, told.window, told.grace, positive, silence, told.late, poll, near)
     credit = _credit(told, level, place)
     how = (told.negative, told.threshold, credit, consensus)
     return Question(loop.model, signal, level, rule, *how)
@@ -197,11 +227,28 @@ def _signal(told: OutcomeConfig, place: str) -> Signal:
     return signal
 
 
+def _level(told: OutcomeConfig, signal: Signal, place: str) -> Level:
+    level = level_of(told.level, signal.source)
+    if told.session_gap is None:
+        return level
+    if level.name != "session":
+        raise ConfigError(
+            f"{place}: an answer of the level {level.name!r} is about no session",
+            remedy="leave `session_gap` out, or write `level: session`",
+        )
+    return by_gap(level, told.session_gap)
+
+
 def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:
     if told.threshold is not None and signal.becomes != NUMBER:
         raise ConfigError(
             f"{place}: the signal {signal.name!r} is a {signal.becomes}, it reaches no threshold",
             remedy="leave `threshold` out",
+        )
+    if told.scale is not None and signal.on_scale is None:
+        raise ConfigError(
+            f"{place}: the signal {signal.name!r} has no scale",
+            remedy="leave `scale` out, or write `signal: rating`",
         )
     if told.default is not None and signal.becomes != LABEL and told.threshold is None:
         raise ConfigError(
@@ -254,3 +301,9 @@ def _rater(on: Terms[Value], signal: Signal) -> Rater[Value]:
     if signal.kind is None:
         return Rater(on.field("label_source"), on.missing(), on.missing())
     return Rater(on.field("rater_id"), on.field("rater_kind"), on.number("rater_confidence"))
+
+
+def _named(on: Terms[Value], field: str) -> Value:
+    """An id with the name of its field, so that those of two fields differ; missing if empty."""
+    name = on.field(field)
+    return on.choose(on.no(on.equal(name, on.literal(""))), on.joined(":", on.literal(field), name))

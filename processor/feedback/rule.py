@@ -16,6 +16,7 @@ CREDITED_ROLES = ("PRIMARY", "CANARY")
 """Roles whose outputs someone saw; a shadow's output is never credited with an answer."""
 
 OK = "OK"  # the status of an inference that answered
+CREATE = "CREATE"  # the op of an event that revises no other
 RETRACT = "RETRACT"  # the op of an event that takes another back
 REWARDS = {POSITIVE: 1.0, NEGATIVE: 0.0}
 """What a label is worth; a number is its own reward."""
@@ -41,7 +42,8 @@ class Rule:
 
     `positive` is the value that makes an outcome POSITIVE; None where values have no side.
     An answer is recorded until `late` after the window was closed; None: whenever it comes.
-    `poll` is None where the last answer that stands counts, whoever gave it.
+    `poll` is None where the last answer that stands counts, whoever gave it. `near`: what the same
+    source says of the same again within it is no answer; None: it is one.
     """
 
     metric: str
@@ -51,6 +53,7 @@ class Rule:
     silence: str | None = None
     late: timedelta | None = None
     poll: Poll | None = None
+    near: timedelta | None = None
 
     @property
     def patience(self) -> timedelta:

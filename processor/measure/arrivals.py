@@ -1,6 +1,6 @@
 """What the answers of a batch are like, beside each other and those before: counts by Spark. Pure.
 
-Said twice, said nearly twice, about nothing that is known, and in bursts.
+Said twice, said nearly twice, about nothing that is known, in bursts, and without a value.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ ARRIVAL = ("batch_id", "landed", *COORDINATES)
 TARGETS = ("inference_id", "session_id", "episode_id", "request_id")
 """What an answer can be about, as inferences name it."""
 
+SUBJECT = "subject_key"
+"""What it is about where sessions have no names."""
+
 _LEVELS = {
     "INFERENCE": "inference_id",
     "CANDIDATE": "inference_id",
@@ -41,9 +44,11 @@ class Counts(NamedTuple):
     orphan_of: int
     burst: int
     burst_of: int
+    blank: int
+    blank_of: int
 
 
-KINDS = ("duplicate", "near_duplicate", "orphan", "burst")
+KINDS = ("duplicate", "near_duplicate", "orphan", "burst", "blank")
 
 
 def source_of(table: str) -> Column:
@@ -56,8 +61,13 @@ def source_of(table: str) -> Column:
     )
 
 
-def about(table: str) -> Column:
-    """What an event is about, as `targets` names it; null where it does not say."""
+def about(table: str, by_subject: Column | None = None) -> Column:
+    """What an event is about, as `targets` names it; null where it does not say.
+
+    `by_subject` says whether it is about what its subject was answered.
+    """
+    if by_subject is not None:
+        return F.when(by_subject, _named(SUBJECT, F.col(SUBJECT))).otherwise(about(table))
     if table == "feedback":
         asked = (F.when(F.col("level") == k, _named(v, F.col(v))) for k, v in _LEVELS.items())
         step = (_named(name, F.col(name)) for name in ("inference_id", "episode_id"))
@@ -66,9 +76,9 @@ def about(table: str) -> Column:
     return F.coalesce(_named("inference_id", F.col("inference_id")), request)
 
 
-def targets(inferences: DataFrame) -> DataFrame:
+def targets(inferences: DataFrame, names: tuple[str, ...] = TARGETS) -> DataFrame:
     """Everything that an answer can be about: column about, each once."""
-    named = F.array(*(_named(name, F.col(name)) for name in TARGETS))
+    named = F.array(*(_named(name, F.col(name)) for name in names))
     return inferences.select(F.explode(F.array_compact(named)).alias("about")).distinct()
 
 
@@ -80,8 +90,9 @@ def counted(events: DataFrame, known: DataFrame, batch_id: int, told: ArrivalsCo
     """One row of `Counts` for the batch, whose events are held against all of `events`.
 
     Columns in: `events` event_id, event_time, metric, created (it does not revise another),
-    recent (its target is among `known`, if there is one), source, about, part (of what it is
-    about), and ARRIVAL, of batches up to this one; `known` as `targets` gives it.
+    recent (its target is among `known`, if there is one), asked and blank (as a question of the
+    loop has it), source, about, part (of what it is about), and ARRIVAL, of batches up to this
+    one; `known` as `targets` gives it.
     """
     said = events.withColumn("_again", _is_again())
     new = F.col("batch_id") == batch_id
@@ -89,11 +100,12 @@ def counted(events: DataFrame, known: DataFrame, batch_id: int, told: ArrivalsCo
     judged = said.withColumn("_near", _is_near(told)).where(new).join(found, "about", "left")
     first = ~F.col("_again")
     created = first & F.col("created")
-    asked = first & F.col("recent") & F.col("about").isNotNull()
+    named = first & F.col("recent") & F.col("about").isNotNull()
     counts = judged.agg(
         *_pair("duplicate", F.col("_again"), of=F.lit(True)),
         *_pair("near_duplicate", F.col("_near"), of=created),
-        *_pair("orphan", F.col("_found").isNull(), of=asked),
+        *_pair("orphan", F.col("_found").isNull(), of=named),
+        *_pair("blank", F.col("blank"), of=first & F.col("asked")),
     )
     return counts.crossJoin(_bursts(said.where(first), new, told)).select(*Counts._fields)
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from processor.batches import Batch
 from processor.feedback.question import Question, questions
 from processor.loops import LoopConfig
-from processor.measure.arrivals import ARRIVAL, Counts, about, counted, rates, source_of, targets
+from processor.measure.arrivals import (
+    ARRIVAL,
+    SUBJECT,
+    TARGETS,
+    Counts,
+    about,
+    counted,
+    rates,
+    source_of,
+    targets,
+)
 from processor.measurements import Measurement
 from processor.stages.base import Context, watermarks
 from processor.stages.sources import may_be_recent, recent, valid
+from processor.terms.columns import Columns
 
 _PARTS = {"feedback": ("candidate_id", "item_id"), "ground_truth": ()}
 """What an event may be about of its target, by table."""
@@ -28,7 +41,7 @@ def arrivals(context: Context, loop: LoopConfig, batch: Batch) -> Iterator[Measu
         since = watermarks(context).get(batch.id)
         found = counted(
             _events(context, loop, mine, batch, since),
-            targets(_reachable(context, loop, mine, batch, since)),
+            targets(_reachable(context, loop, mine, batch, since), _keys(mine)),
             batch.id,
             loop.arrivals,
         )
@@ -51,11 +64,31 @@ def _events(
         *("event_id", "event_time", "metric"),
         (F.col("op") == "CREATE").alias("created"),
         lately.alias("recent"),
+        _asks(asked).alias("asked"),
+        reduce(or_, (each.blank(Columns()) for each in asked)).alias("blank"),
         source_of(table).alias("source"),
-        about(table).alias("about"),
+        _about(table, asked).alias("about"),
         F.concat_ws("|", *parts).alias("part"),
         *ARRIVAL,
     )
+
+
+def _asks(asked: list[Question]) -> Column:
+    return reduce(or_, (each.asks(Columns()) for each in asked))
+
+
+def _unnamed(asked: list[Question]) -> list[Question]:
+    """Those about sessions without a name."""
+    return [each for each in asked if each.level.gap is not None]
+
+
+def _about(table: str, asked: list[Question]) -> Column:
+    unnamed = _unnamed(asked)
+    return about(table, _asks(unnamed) if unnamed else None)
+
+
+def _keys(asked: list[Question]) -> tuple[str, ...]:
+    return (*TARGETS, SUBJECT) if _unnamed(asked) else TARGETS
 
 
 def _reachable(

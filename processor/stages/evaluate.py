@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -16,7 +14,7 @@ from processor.loops import LoopConfig
 from processor.measure.counts import slices
 from processor.measurements import Measurement
 from processor.stages.base import Context, Stage, Writes
-from processor.stages.sources import inferences, ledger, sliced, valid
+from processor.stages.sources import inferences, ledger, shadowed, shadows, sliced
 from processor.tables import MEASUREMENTS, OUTCOMES, TYPED
 
 
@@ -30,7 +28,7 @@ def run(context: Context, batch: Batch) -> None:
 
 
 def _verdicts(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurement]:
-    if not _shadowed(context, loop, batch):
+    if not shadowed(context, loop, batch):
         return []
     counted: dict[tuple[str, str], dict[str, PairedCounts]] = {}
     for row in _pairs(context, loop, batch).collect():
@@ -44,29 +42,14 @@ def _verdicts(context: Context, loop: LoopConfig, batch: Batch) -> list[Measurem
     ]
 
 
-def _shadowed(context: Context, loop: LoopConfig, batch: Batch) -> bool:
-    """Whether the batch brought valid predictions of a shadow; asked of Delta, without a JVM."""
-    where: list[tuple[str, str, Any]] = [
-        ("batch_id", "=", batch.id),
-        ("role", "=", "SHADOW"),
-        ("model_name", "=", loop.model),
-    ]
-    found = context.warehouse.rows(TYPED["inferences"], columns=["defects"], where=where)
-    return any(not said for said in found["defects"].to_pylist())
-
-
 def _pairs(context: Context, loop: LoopConfig, batch: Batch) -> DataFrame:
     """Rows that both models answered and whose truth is known: by versions and slice."""
     truth = latest(ledger(context, loop, batch), "value")
     labels = truth.where(F.col("value").isNotNull()).select(
         "inference_id", F.col("value").alias("label")
     )
-    shadows = valid(context, "inferences", batch).where(
-        (F.col("model_name") == loop.model)
-        & (F.col("role") == "SHADOW")
-        & (F.col("status") == "OK")
-    )
-    theirs = first_by(shadows.select(*_ANSWER, *PLACE), "inference_id").select(
+    said = shadows(context, loop, batch).select(*_ANSWER, *PLACE)
+    theirs = first_by(said, "inference_id").select(
         "request_id", F.col("model_version").alias("candidate"), F.col("pred_label").alias("guess")
     )
     mine = first_by(

@@ -13,6 +13,7 @@ from processor.stages.expired import MEANING
 from processor.stages.landing import Place, landings
 from processor.stages.lookup import Heard, heard, outputs_in, said, seen, watermarks
 from processor.tables import COORDINATES, DATASET_ROWS, EXPIRED, OUTCOMES
+from processor.terms.plain import Plain
 from processor.warehouse import Warehouse
 
 Row = dict[str, Any]
@@ -90,7 +91,9 @@ def _answers(warehouse: Warehouse, loop: LoopConfig, question: Question, row: Ro
     answers = said(row, question, watermarks(warehouse))
     named = {"loop": loop.loop, "metric": question.rule.metric}
     if not answers:
-        yield {**named, "inference_id": None, "what": "no answer to this"}
+        blank = question.blank(Plain(row))
+        what = "it says nothing of what this asks for" if blank else "no answer to this"
+        yield {**named, "inference_id": None, "what": what}
     for target in sorted({answer.target for answer in answers}):
         reached = list(shares(warehouse, question, target, row))
         yield from ({**named, **each} for each in reached)

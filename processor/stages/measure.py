@@ -27,7 +27,7 @@ from processor.stages.at_once import at_once
 from processor.stages.base import Context, Stage, Writes
 from processor.stages.compile import rule_of
 from processor.stages.delay import delays
-from processor.stages.features import violations
+from processor.stages.features import skews, violations
 from processor.stages.quiet import quiet
 from processor.stages.reference import Reference, reference
 from processor.stages.solicited import progress
@@ -77,7 +77,10 @@ def _asked(
         return list(part(context, loop, batch))
 
     quality_of = partial(_quality, against=against)
-    parts = (standings, quality_of, arrivals, violations, progress, agreement.measured, delays)
+    parts = (
+        *(standings, quality_of, arrivals, violations, skews),
+        *(progress, agreement.measured, delays),
+    )
     with at_once(context.spark) as pool:
         profiles = pool.submit(_profiles, context, loop, batch, against)
         measured = list(pool.map(listed, parts))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -15,11 +16,13 @@ from pyspark.sql import functions as F
 from processor.batches import Batch
 from processor.feedback import attribution
 from processor.feedback.question import Question, question_of
+from processor.feedback.rule import OK
 from processor.listing import Wanted
 from processor.loops import LoopConfig
 from processor.stages.base import Context
 from processor.tables import COORDINATES, LABEL_REQUESTS, OUTCOMES, TYPED
 
+SHADOW = "SHADOW"  # the role of an inference that nobody saw
 SESSION_AGE = timedelta(days=30)
 """What a session last said longer ago tells nothing of who is in it."""
 
@@ -61,6 +64,24 @@ def inferences(
     times = ("response_time", "event_time")
     found = valid_since(context, "inferences", batch, since, *times, after=after)
     return attribution.seen(found, loop.model)
+
+
+def shadows(context: Context, loop: LoopConfig, batch: Batch, *, after: int = 0) -> DataFrame:
+    """What shadows of the loop's model came to, which nobody saw."""
+    by_role = (F.col("role") == SHADOW) & (F.col("status") == OK)
+    found = valid_since(context, "inferences", batch, None, after=after)
+    return found.where((F.col("model_name") == loop.model) & by_role)
+
+
+def shadowed(context: Context, loop: LoopConfig, batch: Batch) -> bool:
+    """Whether the batch brought valid predictions of a shadow; asked of Delta, without a JVM."""
+    where: list[tuple[str, str, Any]] = [
+        ("batch_id", "=", batch.id),
+        ("role", "=", SHADOW),
+        ("model_name", "=", loop.model),
+    ]
+    found = context.warehouse.rows(TYPED["inferences"], columns=["defects"], where=where)
+    return any(not said for said in found["defects"].to_pylist())
 
 
 def answers(

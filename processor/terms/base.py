@@ -46,6 +46,10 @@ class Terms(Protocol[Value]):
         """A text, a truth or a double as text; a double as Java writes it."""
         ...
 
+    def joined(self, by: str, *texts: Value) -> Value:
+        """Texts in one, with `by` between them."""
+        ...
+
     def first(self, *values: Value) -> Value:
         """The first that is not missing."""
         ...

@@ -42,6 +42,11 @@ class Columns:
     def text(self, value: Column) -> Column:
         return value.cast("string")
 
+    def joined(self, by: str, *texts: Column) -> Column:
+        # Not concat_ws, which passes over what is missing.
+        apart = [part for text in texts for part in (F.lit(by), text)]
+        return F.concat(*apart[1:])
+
     def first(self, *values: Column) -> Column:
         return F.coalesce(*values)
 

@@ -52,6 +52,9 @@ class Plain:
             return number_text(float(value))
         return None if value is None else str(value)
 
+    def joined(self, by: str, *texts: Any) -> str | None:
+        return None if any(text is None for text in texts) else by.join(texts)
+
     def first(self, *values: Any) -> Any:
         return next((value for value in values if value is not None), None)
 

@@ -37,6 +37,8 @@ SCHEMA = pa.schema(
         "metric": pa.string(),
         "created": pa.bool_(),
         "recent": pa.bool_(),
+        "asked": pa.bool_(),
+        "blank": pa.bool_(),
         "source": pa.string(),
         "about": pa.string(),
         "part": pa.string(),
@@ -64,6 +66,8 @@ def drawn(rng: Random, count: int) -> list[Row]:
                 "metric": rng.choice("ab"),
                 "created": rng.random() < 0.9,
                 "recent": rng.random() < 0.9,
+                "asked": (asked := rng.random() < 0.8),
+                "blank": asked and rng.random() < 0.3,
                 "source": "rater:bot" if busy else f"rater:{rng.randrange(6)}",
                 "about": rng.choice((None, *(f"inference_id:{n}" for n in range(15)))),
                 "part": rng.choice(("", "c")),
@@ -92,6 +96,7 @@ def oracle(rows: list[Row], batch: int) -> Counts:
         *(sum(is_near(row, first) for row in created), len(created)),
         *(sum(row["about"] not in KNOWN for row in asked), len(asked)),
         *(sum(is_burst(row, first) for row in fresh), len(fresh)),
+        *(sum(row["blank"] for row in fresh), sum(row["asked"] for row in fresh)),
     )
 
 
@@ -137,7 +142,9 @@ def test_what_is_amiss_is_what_plain_python_finds(spark: SparkSession) -> None:
         upto = frame.where(F.col("batch_id") <= batch)
         (row,) = counted(upto, known, batch, TOLD).collect()
         assert Counts(**row.asDict()) == oracle(rows, batch)
-    assert all(getattr(oracle(rows, 3), kind) for kind in ("duplicate", "near_duplicate", "burst"))
+    assert all(
+        getattr(oracle(rows, 3), kind) for kind in ("duplicate", "near_duplicate", "burst", "blank")
+    )
 
 
 def test_a_burst_is_more_than_both_of_its_bounds(spark: SparkSession) -> None:
@@ -150,6 +157,7 @@ def test_a_burst_is_more_than_both_of_its_bounds(spark: SparkSession) -> None:
                 told = {"event_id": f"{source}{minute}.{second}", "event_time": at}
                 where = {"topic": "t", "partition": 0, "offset": len(rows)}
                 fixed = {"metric": "a", "created": True, "recent": True, "batch_id": 1, "landed": 1}
+                fixed |= {"asked": True, "blank": False}
                 rows.append({**told, **where, **fixed, "source": source})
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, SCHEMA))
     (row,) = counted(frame, frame.select("about"), 1, TOLD).collect()
@@ -197,13 +205,13 @@ def test_every_id_of_an_inference_can_be_answered(spark: SparkSession) -> None:
 def test_a_batch_without_answers_has_no_rates(spark: SparkSession) -> None:
     nothing = spark.createDataFrame(pa.Table.from_pylist([], SCHEMA))
     (row,) = counted(nothing, nothing.select("about"), 1, TOLD).collect()
-    assert Counts(**row.asDict()) == Counts(*[0] * 8)
+    assert Counts(**row.asDict()) == Counts(*[0] * 10)
 
 
 def test_a_rate_is_a_share_with_its_interval() -> None:
     loop = LoopConfig.model_validate(
         {"loop": "l", "model": "m", "outcome": {"metric": "x", "signal": "thumbs", "window": "1d"}}
     )
-    (first,) = rates(loop, "feedback", Counts(1, 4, *[0] * 6))
+    (first,) = rates(loop, "feedback", Counts(1, 4, *[0] * 8))
     assert (first.metric, first.value, first.n) == ("feedback.duplicate_rate", 0.25, 4)
     assert first.ci_low == pytest.approx(0.0456, abs=1e-4)

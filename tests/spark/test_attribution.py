@@ -21,6 +21,8 @@ from processor.feedback.question import CREDIT_RULES, SIGNALS
 from processor.feedback.signals.base import NUMBER
 from processor.loops import LoopConfig
 from processor.table import struct
+from processor.terms.columns import Columns
+from processor.terms.plain import Plain
 from tests.answers import METRIC, RECORDS, T0, Event, event, fields, framed
 
 LEAD: Mapping[str, T.DataType] = {
@@ -80,6 +82,8 @@ def questions_of(source: str) -> list[tuple[str, Question]]:
         shared = {"credit": {"rule": "last"}}
         found += [(n, question("thumbs", level=n, **shared)) for n in ("session", "episode")]
         found.append(("candidate", question("thumbs", level="candidate")))
+        found.append(("by gap", question("thumbs", level="session", session_gap="1h", **shared)))
+        found.append(("rating on a scale", question("rating", scale=(0, 5))))
     else:
         found.append(("request", question("ground_truth", level="request")))
     return found
@@ -92,7 +96,7 @@ def test_many_events_say_what_each_of_them_says(spark: SparkSession, source: str
     kinds = [signal.kind for signal in SIGNALS if signal.source == source]
     rows = []
     for number in range(EVENTS):
-        told: Event = {"metric": METRIC}
+        told: Event = {"metric": METRIC, "subject_key": "u1" if number % 5 else None}
         if source == "feedback" and number % 3:
             told |= {"kind": rng.choice(kinds), "level": "INFERENCE"}
         rows.append(event(rng, source, **told))
@@ -113,6 +117,25 @@ def test_many_events_say_what_each_of_them_says(spark: SparkSession, source: str
     )
     assert [key(each) for each in found] == [key(each) for each in wanted]
     assert {name for name, *_ in found} == {name for name, _ in asked}
+
+
+@pytest.mark.parametrize("source", sorted(RECORDS))
+def test_what_is_asked_for_and_blank_is_so_of_many_events_as_of_one(
+    spark: SparkSession, source: str
+) -> None:
+    rng = Random(12)
+    kinds = [signal.kind for signal in SIGNALS if signal.source == source]
+    told = [{} if source == "ground_truth" else {"kind": rng.choice(kinds)} for _ in range(EVENTS)]
+    rows = placed([event(rng, source, **each) for each in told], rng)
+    frame = framed(spark, RECORDS[source], rows, LEAD)
+    asked = questions_of(source)
+    columns = (F.array(q.asks(Columns()), q.blank(Columns())).alias(name) for name, q in asked)
+    found = frame.select("offset", *columns).toArrow().to_pylist()
+    by_place = {row["offset"]: row for row in rows}
+    for row in found:
+        one = Plain(by_place[row.pop("offset")])
+        assert row == {name: [q.asks(one), q.blank(one)] for name, q in asked}
+    assert {tuple(each) for row in found for each in row.values()} >= {(True, True), (True, False)}
 
 
 def key(found: tuple[Any, ...]) -> str:
@@ -142,6 +165,7 @@ def inference(rng: Random, name: str, of: str) -> Event:
         "response_time": rng.choice((None, at, at + MINUTE)),
         "session_id": of,
         "episode_id": of,
+        "subject_key": of,
         "role": rng.choice(("PRIMARY", "PRIMARY", "CANARY", "SHADOW")),
         "status": rng.choice(("OK", "OK", "OK", "ERROR")),
         "model_name": rng.choice(("m", "m", "m", "another")),
@@ -162,6 +186,7 @@ def answer(rng: Random, of: str, name: str, ids: Sequence[str]) -> Event:
         "inference_id": f"{of}-i{rng.randrange(3)}",
         "session_id": of,
         "episode_id": of,
+        "subject_key": of,
         "value_num": rng.choice((1.0, 2.0, 4.0, 5.0)),
         "scale_min": 1.0,
         "scale_max": 5.0,
@@ -234,8 +259,9 @@ def told(spark_session: SparkSession) -> tuple[list[Event], list[Event], DataFra
 Told = tuple[list[Event], list[Event], DataFrame, DataFrame]
 
 
-def shared(rule: str) -> Question:
-    return question("rating", level="session", credit={"rule": rule, **PARAMS.get(rule, {})})
+def shared(rule: str, **told: Any) -> Question:  # noqa: ANN401  # any key
+    credit = {"rule": rule, **PARAMS.get(rule, {})}
+    return question("rating", level="session", credit=credit, **told)
 
 
 def test_credit_is_what_plain_python_gives(told: Told) -> None:
@@ -277,6 +303,7 @@ def assert_conserved(found: Mapping[tuple[str, str, str], float]) -> None:
 ASKED = {
     "direct": question("rating", threshold=0.5, default="negative"),
     "shared": shared("time_decay"),
+    "by gap": shared("time_decay", session_gap="10m"),
     "last": question(
         "rating", level="session", credit={"rule": "last"}, threshold=0.5, default="negative"
     ),

@@ -174,4 +174,5 @@ def test_the_answers_of_a_batch_are_measured(context: Context) -> None:
         "feedback.near_duplicate_rate": (0.0, 48),
         "feedback.orphan_rate": (0.0, 48),
         "feedback.burst_rate": (0.0, 48),
+        "feedback.blank_rate": (0.0, 48),
     }

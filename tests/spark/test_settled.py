@@ -49,7 +49,14 @@ def loop(name: str, **outcome: Any) -> LoopConfig:  # noqa: ANN401  # any key
 
 
 SHARED = {"level": "session", "credit": {"rule": "uniform"}}
-LOOPS = {each.loop: each for each in (loop("own", default="negative"), loop("shared", **SHARED))}
+LOOPS = {
+    each.loop: each
+    for each in (
+        loop("own", default="negative"),
+        loop("shared", **SHARED),
+        loop("by-gap", **SHARED, session_gap="30m"),
+    )
+}
 
 
 def history(rng: Random) -> tuple[list[tuple[int, Row]], list[tuple[int, Row]]]:
@@ -58,9 +65,10 @@ def history(rng: Random) -> tuple[list[tuple[int, Row]], list[tuple[int, Row]]]:
     heard: list[tuple[int, Row]] = []
     for number in range(INFERENCES):
         at = T0 + rng.randrange(6 * 60) * MINUTE
-        name, session = f"i{number}", f"s{number // 3}"
+        name, session, subject = f"i{number}", f"s{number // 3}", f"u{number // 20}"
         landed = rng.choice([n for n in MARKS if n >= first(at)])
         base = {"inference_id": name, "session_id": session, "role": "PRIMARY", "status": "OK"}
+        base |= {"subject_key": subject}
         times = {"event_time": at, "response_time": at if rng.random() < 0.5 else None}
         said.append((landed, {**base, **times, "model_name": "bot", "model_version": "1"}))
         for answer in range(rng.choice((0, 1, 1, 2))):
@@ -68,6 +76,7 @@ def history(rng: Random) -> tuple[list[tuple[int, Row]], list[tuple[int, Row]]]:
             known = rng.choice([n for n in MARKS if n >= first(when)])
             what = {"event_id": f"{name}-{answer}", "event_time": when, "kind": "ENGAGEMENT"}
             about = {"inference_id": name, "session_id": session, "op": "CREATE"}
+            about |= {"subject_key": subject}
             level = rng.choice(("INFERENCE", "SESSION"))
             heard.append((known, {**what, **about, "metric": "copied", "level": level}))
     for number in range(GHOSTS):

@@ -14,6 +14,7 @@ from processor.layers import read
 from processor.resources import resource
 from processor.sections import Secret, parse_duration, revealed
 
+STARS = "{metric: stars, signal: rating, window: 1d"  # and what is told besides
 LOOP = """
 loop: {name}
 model: classifier
@@ -276,6 +277,10 @@ def test_a_reference_is_found_beside_its_loop(folder: Path) -> None:
         ("datasets: [{name: d, formats: []}]", "at least 1 item"),
         ("datasets: [{name: d, seed: 9223372036854775808}]", "less than 9223372036854775808"),
         ("arrivals: {burst_factor: .inf}", "finite number"),
+        (f"outcomes: [{STARS}, scale: [5, 1]}}]", r"outcomes.0.scale.*\[5.0, 1.0\] has no length"),
+        (f"outcomes: [{STARS}, scale: [1, 1]}}]", r"\[1.0, 1.0\] has no length"),
+        (f"outcomes: [{STARS}, scale: [1]}}]", "outcomes.0.scale.1: Field required"),
+        (f"outcomes: [{STARS}, scale: [1, .nan]}}]", "outcomes.0.scale.1.*finite number"),
     ],
 )
 def test_a_loop_that_makes_no_sense_is_refused(folder: Path, text: str, said: str) -> None:

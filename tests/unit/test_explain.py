@@ -102,7 +102,11 @@ INFERENCES = {
 FEEDBACK = {
     1: [stars("e1", 1, 0, 5), stars("e2", 1, 1, 5, metric="tasteful")],
     2: [stars("e5", 2, 2, 9, session_id="u")],
-    3: [stars("e3", 3, 3, 9, session_id="t"), stars("e4", 3, 4, 9, session_id="nowhere")],
+    3: [
+        stars("e3", 3, 3, 9, session_id="t"),
+        stars("e4", 3, 4, 9, session_id="nowhere"),
+        stars("e6", 3, 5, 9, scale_min=None, scale_max=None),
+    ],
 }
 ANSWER = origin("bfp.feedback", 1, 0)
 LEDGER = {
@@ -118,7 +122,7 @@ LEDGER = {
 ENDS = {
     1: {"inferences": 8, "feedback": 2},
     2: {"inferences": 8, "feedback": 3},
-    3: {"inferences": 9, "feedback": 5},
+    3: {"inferences": 9, "feedback": 6},
 }
 """Offset 5 of the inferences of batch 1 is a hole, and offset 9 was not read yet."""
 
@@ -294,6 +298,7 @@ def test_an_answer_leads_to_outputs_ledger_and_versions(
 def test_what_an_event_is_to_a_loop(config: Config, warehouse: Warehouse) -> None:
     whats = {
         "bfp.feedback/0/1": "no answer to this",
+        "bfp.feedback/0/5": "it says nothing of what this asks for",
         "bfp.feedback/0/4": "an answer that finds no output: session_id nowhere",
         "bfp.feedback/0/3": "an answer that is LATE",
         "bfp.feedback/0/2": "an answer that is ON_TIME",

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from processor.errors import ConfigError
-from processor.feedback import Question, attribute, questions, read, served
-from processor.terms.plain import number_text
+from processor.feedback import Question, attribute, known, questions, read, served
+from processor.terms.plain import Plain, number_text
 from tests.unit.asking import MINUTE, T0, Event, asked, loop, outcomes, output, said
 
 # --- what an event comes to -----------------------------------------------------------------------
@@ -69,6 +69,54 @@ def test_a_signal_comes_to(signal: str, told: Event, value: str, reward: float |
 )
 def test_what_says_nothing_is_no_answer(signal: str, told: Event) -> None:
     assert not read(said(**told), asked(signal))
+
+
+@pytest.mark.parametrize(
+    ("told", "reward"),
+    [
+        ({"value_num": 4}, 0.75),
+        ({"value_num": 1}, 0.0),
+        ({"value_num": 5.0}, 1.0),
+        ({"value_num": 4, "scale_min": 0, "scale_max": 10}, 0.4),
+        ({"value_num": 7, "scale_min": 0, "scale_max": 10}, 0.7),
+        ({"value_num": 0.999}, None),
+        ({"value_num": 5.001}, None),
+        ({"value_num": None, "value_bool": True}, None),
+        ({"value_num": float("nan")}, None),
+        ({"value_num": 4, "scale_min": 1}, None),
+        ({"value_num": 4, "scale_max": 5}, None),
+        ({"value_num": 4, "scale_min": float("nan"), "scale_max": float("nan")}, None),
+    ],
+)
+def test_a_rating_is_on_its_own_scale_or_else_on_that_of_its_loop(
+    told: Event, reward: float | None
+) -> None:
+    given = [
+        each.reward for each in read(said(kind="RATING", **told), asked("rating", scale=[1, 5]))
+    ]
+    assert given == ([] if reward is None else [pytest.approx(reward)])
+
+
+def test_what_is_asked_for_and_says_nothing_is_blank() -> None:
+    question = asked("rating", scale=[1, 5])
+    blank: dict[str, Event] = {
+        "off the scale": {"value_num": 6},
+        "half a scale": {"value_num": 4, "scale_min": 1},
+        "no number": {"value_bool": True},
+        "about nothing": {"value_num": 4, "inference_id": None},
+    }
+    other: dict[str, Event] = {
+        "an answer": {"value_num": 4},
+        "taken back": {"value_num": 6, "op": "RETRACT"},
+        "of another metric": {"value_num": 6, "metric": "another"},
+        "of another kind": {"value_num": 6, "kind": "REWARD"},
+        "of another level": {"value_num": 6, "level": "SESSION", "session_id": "s"},
+    }
+    found = {
+        name: question.blank(Plain(said(**{"kind": "RATING", **told})))
+        for name, told in (blank | other).items()
+    }
+    assert found == {name: name in blank for name in found}
 
 
 @pytest.mark.parametrize(
@@ -147,6 +195,24 @@ def test_only_what_was_seen_before_the_answer_and_in_its_window_shares_it() -> N
     assert credits_of(question, -2, *planted) == {}
 
 
+def test_a_session_without_a_name_begins_after_a_pause() -> None:
+    question = asked("thumbs", level="session", session_gap="10m", credit={"rule": "uniform"})
+    outputs = [output(f"at {m}", m, session_id=None, subject_key="u") for m in (0, 11, 21, 31)]
+    outputs += [output("another's", 30, subject_key="v"), output("nobody's", 30)]
+
+    def reached(minute: float, **told: str) -> set[str]:
+        base = {"level": "SESSION", "session_id": "s", "kind": "THUMBS", "value_bool": True}
+        answers = read(said(minute, **base, **told), question)
+        seen = [one for each in outputs if (one := served(each, question)) is not None]
+        return {*attribute(answers, seen, question)}
+
+    assert reached(31, subject_key="u") == {"at 11", "at 21", "at 31"}
+    assert reached(25, subject_key="u") == {"at 11", "at 21"}
+    assert reached(10, subject_key="u") == {"at 0"}
+    assert reached(10.5, subject_key="u") == reached(42, subject_key="u") == set()
+    assert reached(31) == set()
+
+
 def test_of_two_at_one_moment_the_name_decides_who_is_last() -> None:
     question = asked("thumbs", level="session", credit={"rule": "last"})
     assert credits_of(question, 5, output("b"), output("a")) == {"b": 1.0}
@@ -223,6 +289,71 @@ def test_silence_is_negative_when_the_window_is_closed_and_no_sooner() -> None:
     assert (found.reward, found.credit) == (0.0, 1.0)
 
 
+# --- what is said nearly twice --------------------------------------------------------------------
+
+POLITE = {"near": "5s", "near_policy": "first"}
+SECOND = 1 / 60  # minutes
+
+
+def clicks(*events: Event, **arrivals: str) -> str | None:
+    """What the thumbs of one inference come to, by seconds, in order of arrival."""
+    outcome = {"metric": "m", "signal": "thumbs", "window": "1h"}
+    question = questions(loop(outcome=outcome, arrivals=arrivals))[0]
+    told = [
+        said(each.pop("at") * SECOND, kind="THUMBS", event_id=f"e{n}", source="app", **each)
+        for n, each in enumerate(map(dict, events))
+    ]
+    found = outcomes([output("i")], told, question)
+    return found["i"].value if "i" in found else None
+
+
+def up(at: float, **told: str) -> Event:
+    return {"at": at, "value_bool": True, **told}
+
+
+def down(at: float, **told: str) -> Event:
+    return {"at": at, "value_bool": False, **told}
+
+
+@pytest.mark.parametrize(
+    ("events", "keep", "first"),
+    [
+        ([up(1), down(4)], "false", "true"),
+        ([up(1), down(6)], "false", "true"),
+        ([up(1), down(6.001)], "false", "false"),
+        ([down(4), up(1)], "false", "true"),
+        ([up(1), down(1)], "false", "true"),
+        ([up(1), down(5), down(9)], "false", "true"),
+        ([up(1, rater_id="a"), down(4, rater_id="b")], "false", "false"),
+        ([up(1, rater_id="a"), down(4, rater_id="a")], "false", "true"),
+        ([up(1, rater_id="a"), down(4, client_hash="a")], "false", "false"),
+        ([up(1, rater_id=""), down(4)], "false", "true"),
+        ([up(1, item_id="x"), down(4, item_id="y")], "false", "false"),
+        ([up(1), down(4, op="UPDATE", supersedes="e0")], "false", "false"),
+        ([up(1), down(2), up(3, op="UPDATE", supersedes="e1")], "true", "true"),
+        ([up(-1), down(4)], "false", "false"),
+    ],
+)
+def test_of_what_is_said_nearly_twice_the_policy_says_what_counts(
+    events: list[Event], keep: str, first: str
+) -> None:
+    assert (clicks(*events, near="5s"), clicks(*events, **POLITE)) == (keep, first)
+
+
+def test_an_answer_too_late_to_count_is_no_reason_to_leave_one_out() -> None:
+    outcome = {"metric": "m", "signal": "thumbs", "window": "1h"}
+    question = questions(loop(outcome=outcome, arrivals=POLITE))[0]
+    closed = T0 + 61 * MINUTE
+    early, late = (
+        said(event_id="a", kind="THUMBS", source="app", value_bool=True),
+        said(event_id="b", kind="THUMBS", source="app", value_bool=False),
+    )
+    answers = [*read(late, question, closed), *read(early, question)]
+    (seen,) = [served(output("i"), question)]
+    assert seen is not None
+    assert known([seen], answers, question)["i"].value == "true"
+
+
 # --- what a loop may not ask ----------------------------------------------------------------------
 
 
@@ -235,10 +366,16 @@ def test_silence_is_negative_when_the_window_is_closed_and_no_sooner() -> None:
         ({"signal": "thumbs", "from": "ground_truth"}, "from: feedback"),
         ({}, "signal: NAME"),
         ({"signal": "thumbs", "threshold": 1}, "leave `threshold` out"),
+        ({"signal": "reward", "scale": [1, 5]}, "leave `scale` out, or write `signal: rating`"),
         ({"signal": "dwell", "default": "negative"}, "`threshold`"),
         ({"signal": "ranking", "default": "negative"}, "leave `default` out"),
         ({"signal": "thumbs", "level": "session"}, "first, last, time_decay, uniform"),
         ({"signal": "thumbs", "credit": {"rule": "last"}}, "leave `credit` out"),
+        ({"signal": "thumbs", "session_gap": "1h"}, "leave `session_gap` out, or write `level:"),
+        (
+            {"signal": "thumbs", "level": "session", "session_gap": "30m"},
+            "needs a rule of credit",
+        ),
         (
             {"signal": "thumbs", "level": "session", "credit": {"rule": "lst"}},
             "did you mean 'last'",

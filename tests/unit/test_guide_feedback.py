@@ -17,22 +17,27 @@ from processor.warehouse import Warehouse
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "feedback.md"
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+LOOPS = ("assistant", "kiosk")
+"""What the loop files are of, in the order of the page."""
+
+
+def blocks(kind: str) -> list[str]:
+    return [text for name, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if name == kind]
+
+
+*EXAMPLES, AS_OF = blocks("python")
+"""The last reads the ledger as of a batch, and shows nothing of its own."""
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the loop file of the guide."""
+    """A folder with the loop files of the guide."""
     (tmp_path / "loops").mkdir()
-    (loop,) = blocks("yaml")
-    (tmp_path / "loops" / "assistant.yaml").write_text(loop, encoding="utf-8")
+    for name, loop in zip(LOOPS, blocks("yaml"), strict=True):
+        (tmp_path / "loops" / f"{name}.yaml").write_text(loop, encoding="utf-8")
     (tmp_path / "bfp.yaml").write_text("loops: loops\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def block(kind: str, number: int = 0) -> str:
-    found = [text for of, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if of == kind]
-    return found[number]
 
 
 def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
@@ -45,10 +50,10 @@ def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
 
 
 def test_the_examples_print_what_they_show(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, object] = {}
-    for code, shown in ((0, 0), (1, 1), (3, 2)):
-        exec(compile(block("python", code), str(PAGE), "exec"), names)  # noqa: S102  # our own page
-        assert capsys.readouterr().out == block("", shown)
+    names: dict[str, object] = {}  # the second of one event goes on where the first ends
+    for example, shown in zip(EXAMPLES, blocks(""), strict=True):
+        exec(compile(example, str(PAGE), "exec"), names)  # noqa: S102  # our own page
+        assert capsys.readouterr().out == shown
 
 
 def test_what_a_batch_knew_is_read_as_it_shows(
@@ -70,7 +75,7 @@ def test_what_a_batch_knew_is_read_as_it_shows(
         ]
         named = pa.Table.from_pylist(told, schema=OUTCOMES.arrow)
         warehouse.append_once(OUTCOMES, named, "compile/outcomes", batch)
-    exec(compile(block("python", 2), str(PAGE), "exec"), {})  # noqa: S102  # our own page
+    exec(compile(AS_OF, str(PAGE), "exec"), {})  # noqa: S102  # our own page
     header, *shown = capsys.readouterr().out.splitlines()
     assert header.split() == ["inference_id", "state", "batch_id"]
     assert sorted(line.split()[1:] for line in shown) == [

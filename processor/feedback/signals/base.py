@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from processor.terms import Formula, Terms, Value
@@ -34,6 +35,8 @@ class Signal:
     text held against the loop's `positive`; its reward is 1 or 0. A `number` is a double and its
     own reward; a loop's `threshold` makes it a label too. A `text` is kept as it is, and is no
     reward. An event may say something of two inferences. `ordered` numbers have no distances.
+    `on_scale` makes the value of events that may have no scale of their own, of the two ends of
+    their loop's; None: its numbers are on no scale.
     """
 
     name: str
@@ -41,6 +44,13 @@ class Signal:
     becomes: Becomes
     said: tuple[Said, ...]
     ordered: bool = False
+    on_scale: Callable[[float, float], Formula] | None = None
+
+    def scaled(self, low: float, high: float) -> Signal:
+        """The same signal, for a loop that says what scale its numbers are on."""
+        if self.on_scale is None:
+            raise ValueError(f"the signal {self.name!r} has no scale")
+        return replace(self, said=(Said(self.on_scale(low, high)),))
 
     @property
     def scale(self) -> Scale:
