@@ -40,9 +40,19 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
     "uniform, more rows than there are": {"policy": "uniform", "rows": 10 * ROWS},
     **{
         f"uncertainty, {measure}": {"policy": "uncertainty", "measure": measure, "rows": BUDGET}
-        for measure in ("least_confidence", "margin", "entropy", "logged")
+        for measure in (
+            *("least_confidence", "margin", "entropy", "logged", "vote_entropy", "bald"),
+        )
     },
     "uncertainty, nearly all": {"policy": "uncertainty", "measure": "margin", "rows": 750},
+    "diverse": {
+        "policy": "diverse",
+        "rows": BUDGET,
+        "by": ["str.sector", "num.age"],
+        "digits": 1,
+        "cells": 65536,
+    },
+    "diverse, whole input": {"policy": "diverse", "rows": 60, "cells": 16},
     "importance, inverse": {"policy": "importance", "rows": BUDGET},
     "importance, common": {"policy": "importance", "power": 0.5, "rows": BUDGET, "floor": 0.3},
     "recency": {"policy": "recency", "half_life": "10d", "floor": 0.05},
@@ -92,6 +102,36 @@ def inference(number: int, rng: Random) -> Row:
         "response_time": MARK - timedelta(seconds=rng.randint(-10 * 86_400, 60 * 86_400)),
         "features_str": [] if number % 40 == 6 else [("sector", rng.choice("xxxxyz"))],
         "variant": rng.choice(["old", "old", "old", "new", None]),
+        "committee": committee(probs, Random(number)) if number % 3 else None,
+        **asked_of(Random(number)),
+    }
+
+
+def committee(probs: Mapping[str, float], rng: Random) -> list[Row]:
+    """Who answers alone, and up to three who lean another way; some say no probabilities."""
+    members: list[Row] = [member(probs)]
+    for _ in range(rng.randrange(4)):
+        shares = {name: p * rng.random() ** 2 + 1e-3 for name, p in probs.items()}
+        told = {name: share / sum(shares.values()) for name, share in shares.items()}
+        members.append(member(told if rng.random() < 0.9 else {}))
+    return members
+
+
+def member(probs: Mapping[str, float]) -> Row:
+    return {
+        "pred_label": max(probs, key=probs.__getitem__) if probs else None,
+        "class_probs": [{"key": name, "value": p} for name, p in probs.items()],
+    }
+
+
+def asked_of(rng: Random) -> Row:
+    """An input: some are of the same few kinds."""
+    age = rng.choice([20.0, 20.4, 31.0, 58.0, -0.0, 100 * rng.random()])
+    said = rng.choice(["", "Hello, world!", "hello world", "another"])
+    return {
+        "features_num": [("age", age)],
+        "input_json": None,
+        "messages": [{"content": said}] if said else [],
     }
 
 
@@ -125,6 +165,20 @@ INFERENCES = pa.schema(
         **dict.fromkeys(("log_keep_prob", "uncertainty", "propensity"), pa.float64()),
         "class_probs": pa.map_(pa.string(), pa.float64()),
         "features_str": pa.map_(pa.string(), pa.string()),
+        "features_num": pa.map_(pa.string(), pa.float64()),
+        "input_json": pa.string(),
+        "messages": pa.list_(pa.struct([("content", pa.string())])),
+        "committee": pa.list_(
+            pa.struct(
+                [
+                    ("pred_label", pa.string()),
+                    (
+                        "class_probs",
+                        pa.list_(pa.struct([("key", pa.string()), ("value", pa.float64())])),
+                    ),
+                ]
+            )
+        ),
         "response_time": pa.timestamp("us", "UTC"),
     }
 )

@@ -5,6 +5,7 @@ All policies decide in one Spark job over one population; the rest is plain Pyth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -138,6 +139,23 @@ def margin(row: Row) -> float | None:
     return 1 - (p[0] - p[1]) if p else None
 
 
+def vote_entropy(row: Row) -> float | None:
+    """As modAL's, whose numbers are those of test_disagreement; alone, nobody disagrees."""
+    votes = [each["pred_label"] for each in row["committee"] or [] if each["pred_label"]]
+    return float(entropy(list(Counter(votes).values()))) if votes else None
+
+
+def bald(row: Row) -> float | None:
+    """The Jensen-Shannon divergence of the members, by another formula: the mean of KL to it."""
+    told = [{p["key"]: p["value"] for p in each["class_probs"]} for each in row["committee"] or []]
+    told = [each for each in told if each]
+    if not told:
+        return None
+    names = sorted({name for each in told for name in each})
+    rows = np.array([[each.get(name, 0.0) for name in names] for each in told])
+    return float(np.mean([entropy(each, rows.mean(axis=0)) for each in rows]))
+
+
 def decayed(row: Row) -> float:
     return float(0.5 ** (max(MARK - row["response_time"], timedelta(0)) / HALF_LIFE))
 
@@ -155,6 +173,8 @@ SCORES: Mapping[str, tuple[Callable[[Row], float | None], float]] = {
         lambda row: float(entropy(probabilities(row))) if row["class_probs"] else None,
         0.01,
     ),
+    "uncertainty, vote_entropy": (vote_entropy, 0.01),
+    "uncertainty, bald": (bald, 0.01),
     "uncertainty, logged": (lambda row: row["uncertainty"], 0.01),
     "importance, inverse": (lambda row: 1 / (row["propensity"] or 1.0), 0.01),
     "importance, common": (lambda row: (row["propensity"] or 1.0) ** 0.5, 0.3),
@@ -239,6 +259,37 @@ def test_strata_get_the_rows_that_the_allocation_says(world: World, name: str) -
     chances = world.inclusion(name)
     for places, size, expected in zip(strata.values(), sizes, given, strict=True):
         assert chances[places] == pytest.approx(expected / size, rel=1e-6), name
+
+
+def near(row: Row) -> tuple[Any, ...]:
+    """What makes inputs nearly the same, to one digit: the sector and the age."""
+    (age,) = (float(f"{value + 0.0:.0e}") for _, value in row["features_num"])
+    return dict(row["features_str"]).get("sector"), age
+
+
+def test_inputs_that_are_nearly_the_same_share_what_each_kind_has(world: World) -> None:
+    kinds: dict[tuple[Any, ...], list[int]] = {}
+    for place, row in enumerate(ABLE):
+        kinds.setdefault(near(row), []).append(place)
+    sizes = np.array([len(places) for places in kinds.values()], dtype=float)
+    assert sizes.max() > 20 * sizes.min()
+    given = shared_out(sizes, np.ones(sizes.size), 0)
+    chances = world.inclusion("diverse")
+    for places, size, expected in zip(kinds.values(), sizes, given, strict=True):
+        assert chances[places] == pytest.approx(expected / size, rel=1e-6)
+
+
+def test_a_whole_input_counts_if_none_of_it_is_named(world: World) -> None:
+    """Words count without case and punctuation; of what differs, some meet in a cell by chance."""
+    cells = {row["inference_id"]: row for row in world.candidates("diverse, whole input").collect()}
+    by_kind: dict[tuple[Any, ...], set[str]] = {}
+    for row in ABLE:
+        (age,) = (f"{value + 0.0:.1e}" for _, value in row["features_num"])
+        words = [each["content"].lower().replace(",", "").strip("!") for each in row["messages"]]
+        kind = (age, *row["features_str"], *words)
+        by_kind.setdefault(kind, set()).add(cells[row["inference_id"]]["cells"][0])
+    assert {len(found) for found in by_kind.values()} == {1}
+    assert set().union(*by_kind.values()) == {str(cell) for cell in range(16)}
 
 
 def test_a_chain_multiplies_and_each_budget_is_of_what_those_before_leave(world: World) -> None:
