@@ -14,7 +14,7 @@ from processor.config import load
 from processor.datasets.requests import asking
 from processor.loops import LoopConfig
 from processor.measure.requests import NAMES
-from processor.measurements import REQUESTS
+from processor.measurements import ASKED, REQUESTS
 from processor.stages.recipes import POLICIES
 from processor.stages.solicit import askings
 from processor.tables import LABEL_REQUESTS
@@ -43,11 +43,20 @@ def test_the_example_prints_what_it_shows(
 
 
 def test_what_tuning_recommends_is_a_part_of_a_loop_file() -> None:
-    told = yaml.safe_load(block("yaml", 1))
+    told = yaml.safe_load(block("yaml", -1))
     loop = yaml.safe_load(block("yaml")) | told
     found = asking(LoopConfig.model_validate(loop), POLICIES)
     assert found is not None
     assert found.chain.links[0].params.spreads == {"true": 0.41, "false": 0.12}
+
+
+def test_every_way_of_asking_that_is_shown_is_understood() -> None:
+    shown = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
+    whole = yaml.safe_load(block("yaml"))
+    found = [asking(LoopConfig.model_validate(whole | told), POLICIES) for told in shown]
+    policies = [each.policy for each in found if each is not None]
+    assert policies == ["uncertainty", "uncertainty", "uncertainty+diverse", "stratified"]
+    assert f"`{ASKED}`" in TEXT
 
 
 def test_the_answer_that_is_shown_is_valid() -> None:
