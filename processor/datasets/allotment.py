@@ -41,12 +41,14 @@ def fill(
     return given(left + part * (right - left))
 
 
-def neyman(sizes: npt.ArrayLike, spreads: npt.ArrayLike) -> Numbers:
-    """The shares N·S that make a stratified mean most exact for its number of rows.
+def neyman(sizes: npt.ArrayLike, spreads: npt.ArrayLike, costs: npt.ArrayLike = 1.0) -> Numbers:
+    """The shares N·S / √c that make a stratified mean most exact for what its rows cost.
 
+    Where each costs as much, that is for its number of rows.
     Source: J. Neyman, JRSS 97 (1934) 558; W. G. Cochran, Sampling Techniques (1977), 5.5.
     """
-    shares: Numbers = np.asarray(sizes, dtype=np.float64) * np.asarray(spreads, dtype=np.float64)
+    size, spread, cost = (np.asarray(each, dtype=np.float64) for each in (sizes, spreads, costs))
+    shares: Numbers = size * spread / np.sqrt(cost)
     return shares
 
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.optimize import minimize
 
 from processor.datasets import sampling, tuning
 from processor.datasets.allotment import poisson_variance, stratified_variance
 from processor.datasets.chain import Chain, Link, chain
 from processor.datasets.sampling.base import Policy
 from processor.datasets.tuning import Answered, Cells, Expected, Sums
+from processor.errors import ConfigError
 from processor.plugins import Registry
 from processor.weighting import hajek
 
@@ -215,3 +217,62 @@ def test_every_proposal_is_one_that_a_loop_file_can_make_of_labels_that_are_not_
         params = policy.params(**told)
         assert not policy.of_answers(params)
         assert params.model_dump()["rows"] == 50
+
+
+# --- what was expected of past requests -----------------------------------------------------------
+
+
+def test_what_was_known_by_a_batch_is_as_it_was_then() -> None:
+    """One outcome turned in batch 4, one was taken back in 5, one came in 3."""
+    right, wrong = Sums(1, 1, 1), Sums(1, 0, 0)
+    spans = {
+        tuning.Span(1, None): {("a",): Sums(3, 2, 2)},
+        tuning.Span(1, 4): {("a",): right},
+        tuning.Span(4, None): {("a",): wrong},
+        tuning.Span(2, 5): {("b",): right},
+        tuning.Span(3, None): {("b",): wrong},
+    }
+    known = {batch: tuning.by_then(spans, batch) for batch in range(6)}
+    assert known[0] == {}
+    assert known[1] == {("a",): (4, 3, 3)}
+    assert known[2] == {("a",): (4, 3, 3), ("b",): (1, 1, 1)}
+    assert known[3] == {("a",): (4, 3, 3), ("b",): (2, 1, 1)}
+    assert known[4] == {("a",): (4, 2, 2), ("b",): (2, 1, 1)}
+    assert known[5] == {("a",): (4, 2, 2), ("b",): (1, 0, 0)}
+
+
+# --- what labels cost -----------------------------------------------------------------------------
+
+
+def test_where_some_labels_cost_more_the_money_is_spent_best() -> None:
+    """Cochran's n ∝ N S / √c, against a minimiser that knows nothing of it."""
+    sizes, spread = np.array([4000.0, 2000.0, 1000.0]), np.array([0.5, 1.0, 0.8])
+    cost = np.array([1.0, 9.0, 2.0])
+    costs = {f"v{n}": each for n, each in enumerate(cost)}
+    spreads = {f"v{n}": each for n, each in enumerate(spread)}
+    told = neyman(300, spreads=spreads, costs=costs)
+    counts = {(name,): size for name, size in zip(strata(range(3)), sizes, strict=True)}
+    chances = told.allot(counts)
+    given = np.array([chances[name] * counts[name] for name in counts])
+    assert given.sum() == pytest.approx(300)
+    money = float((given * cost).sum())
+
+    def variance(rows: Numbers) -> float:
+        return stratified_variance(sizes, spread, rows)
+
+    best = minimize(
+        lambda logs: variance(np.exp(logs) * money / (np.exp(logs) * cost).sum()),
+        np.zeros(3),
+        tol=1e-14,
+    )
+    assert variance(given) == pytest.approx(best.fun, rel=1e-6)
+    alike = sizes * spread
+    assert variance(alike * money / (alike * cost).sum()) > 1.1 * best.fun
+
+
+def test_costs_are_for_neyman() -> None:
+    told = {"policy": "stratified", "by": ["variant"], "rows": 9}
+    with pytest.raises(ConfigError, match="costs need `allocation: neyman`"):
+        one({**told, "allocation": "equal", "costs": {"v0": 2}})
+    with pytest.raises(ConfigError, match="greater than 0"):
+        one({**told, "allocation": "neyman", "costs": {"v0": 0}})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import sqrt
 from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -34,7 +34,8 @@ class Params(Section):
     `of` is what neyman makes most exact: the mean reward, or the share of right predictions.
     `spreads` says for neyman how much that varies within each stratum, where there are no answers
     yet to see it from; strata are named by their values, as `true|north`. One that is not named is
-    taken for the one that varies most.
+    taken for the one that varies most. `costs` says what a label of each costs, in any unit, 1
+    where it says nothing: neyman then makes the most of the money that so many rows cost.
     """
 
     by: tuple[str, ...] = Field(min_length=1)
@@ -43,11 +44,13 @@ class Params(Section):
     minimum: int = Field(default=1, gt=0)
     of: Literal["reward", "correct"] = "reward"
     spreads: dict[str, NonNegativeFloat] | None = None
+    costs: dict[str, PositiveFloat] = Field(default={})
 
     @model_validator(mode="after")
-    def _spreads_are_for_neyman(self) -> Self:
-        if self.spreads is not None and self.allocation != NEYMAN:
-            raise ValueError("spreads need `allocation: neyman`")
+    def _for_neyman(self) -> Self:
+        for name in ("spreads", "costs"):
+            if getattr(self, name) not in (None, {}) and self.allocation != NEYMAN:
+                raise ValueError(f"{name} need `allocation: neyman`")
         return self
 
     @field_validator("by")
@@ -109,7 +112,8 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
     sizes = [sum(group.values()) for group in strata.values()]
     least = [min(params.minimum, size) for size in sizes]
     spreads = _told(strata, params) or [spread(group) for group in strata.values()]
-    shares = SHARES[params.allocation](sizes, spreads)
+    costs = [params.costs.get(title(stratum, params), 1.0) for stratum in strata]
+    shares = SHARES[params.allocation](sizes, spreads, costs)
     claimed = fill(shares, least, sizes, params.rows)
     # What no share claims, because those that have one are kept whole, goes by size.
     given = fill(sizes, claimed, sizes, params.rows)
@@ -120,12 +124,12 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
     return {name: chances[_parted(name)[0]] for name in cells}
 
 
-SHARES: Mapping[str, Callable[[list[float], list[float]], Any]] = {
-    "proportional": lambda sizes, _: sizes,
-    "equal": lambda sizes, _: [1.0] * len(sizes),
+SHARES: Mapping[str, Callable[[list[float], list[float], list[float]], Any]] = {
+    "proportional": lambda sizes, *_: sizes,
+    "equal": lambda sizes, *_: [1.0] * len(sizes),
     NEYMAN: neyman,
 }
-"""What each stratum claims of the budget, from its size and the spread within it."""
+"""What each stratum claims of the budget, from its size, the spread within it, and a row's cost."""
 
 
 def _told(strata: Iterable[str], params: Params) -> list[float]:
