@@ -49,7 +49,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _for_neyman(self) -> Self:
         for name in ("spreads", "costs"):
-            if getattr(self, name) not in (None, {}) and self.allocation != NEYMAN:
+            if name in self.model_fields_set and self.allocation != NEYMAN:
                 raise ValueError(f"{name} need `allocation: neyman`")
         return self
 
