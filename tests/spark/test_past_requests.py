@@ -36,7 +36,7 @@ LATER = {"policy": "stratified", "by": ["pred_label"], "rows": 7, "expires": "1d
 
 def score(row: Row) -> float:
     (_, p), (_, q) = row["class_probs"]
-    return max(1 - abs(p - q), FLOOR)
+    return float(max(1 - abs(p - q), FLOOR))
 
 
 def chances(rows: list[Row]) -> Numbers:

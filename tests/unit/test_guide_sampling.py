@@ -24,7 +24,8 @@ ROWS = [(True, 1.0)] * 90 + [(False, 1.0)] * 30 + [(True, 5.0)] * 57 + [(False, 
 
 
 def block(kind: str) -> str:
-    return next(text for of, text in BLOCKS if of == kind)
+    found: str = next(text for of, text in BLOCKS if of == kind)
+    return found
 
 
 @pytest.fixture

@@ -225,7 +225,7 @@ def test_every_proposal_is_one_that_a_loop_file_can_make_of_labels_that_are_not_
 def test_what_was_known_by_a_batch_is_as_it_was_then() -> None:
     """One outcome turned in batch 4, one was taken back in 5, one came in 3."""
     right, wrong = Sums(1, 1, 1), Sums(1, 0, 0)
-    spans = {
+    spans: tuning.Spans = {
         tuning.Span(1, None): {("a",): Sums(3, 2, 2)},
         tuning.Span(1, 4): {("a",): right},
         tuning.Span(4, None): {("a",): wrong},
@@ -251,7 +251,10 @@ def test_where_some_labels_cost_more_the_money_is_spent_best() -> None:
     costs = {f"v{n}": each for n, each in enumerate(cost)}
     spreads = {f"v{n}": each for n, each in enumerate(spread)}
     told = neyman(300, spreads=spreads, costs=costs)
-    counts = {(name,): size for name, size in zip(strata(range(3)), sizes, strict=True)}
+    names = strata(range(3))
+    counts: dict[tuple[str, ...], float] = {
+        (name,): float(size) for name, size in zip(names, sizes, strict=True)
+    }
     chances = told.allot(counts)
     given = np.array([chances[name] * counts[name] for name in counts])
     assert given.sum() == pytest.approx(300)
@@ -260,11 +263,11 @@ def test_where_some_labels_cost_more_the_money_is_spent_best() -> None:
     def variance(rows: Numbers) -> float:
         return stratified_variance(sizes, spread, rows)
 
-    best = minimize(
-        lambda logs: variance(np.exp(logs) * money / (np.exp(logs) * cost).sum()),
-        np.zeros(3),
-        tol=1e-14,
-    )
+    def of_logs(logs: Numbers) -> float:
+        """The variance of rows that cost as much, in these proportions."""
+        return variance(np.exp(logs) * money / (np.exp(logs) * cost).sum())
+
+    best = minimize(of_logs, np.zeros(3), tol=1e-14)
     assert variance(given) == pytest.approx(best.fun, rel=1e-6)
     alike = sizes * spread
     assert variance(alike * money / (alike * cost).sum()) > 1.1 * best.fun
