@@ -30,7 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def block(kind: str, number: int = 0) -> str:
-    found = [text for of, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if of == kind]
+    told = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    found: list[str] = [text for of, text in told if of == kind]
     return found[number]
 
 
