@@ -46,7 +46,9 @@ def read(events: DataFrame, question: Question) -> DataFrame:
     """
     candidate = ("candidate_id",) if question.level.by_candidate else ()
     vote, asked = question.vote(Columns()), question.solicited(Columns())
-    whose = [] if vote is None else [vote.rater.alias("rater"), _millionths(vote.weight)]
+    whose: list[Column] = []
+    if vote is not None:
+        whose += [vote.rater.alias("rater"), _millionths(vote.weight)]
     if question.rule.near is not None:
         whose.append(question.voice(Columns()).alias(VOICE))
     said = (

@@ -23,7 +23,7 @@ Credits = dict[tuple[str, str], float]
 
 
 def asked(**told: Any) -> Question:  # noqa: ANN401  # any key
-    outcome = {"metric": METRIC, "signal": "thumbs", "window": "1h", "level": "session"}
+    outcome: Event = {"metric": METRIC, "signal": "thumbs", "window": "1h", "level": "session"}
     outcome |= {"credit": {"rule": "uniform"}, "session_gap": "10m", **told}
     loop = LoopConfig.model_validate({"loop": "l", "model": "m", "outcome": outcome})
     return question_of(loop, loop.outcome)
@@ -115,8 +115,9 @@ def test_the_world_has_what_is_asked_about() -> None:
     sizes = {len(names) for names in by_answer.values()}
     assert {1, 2, 3} <= sizes
     assert 0 < len(by_answer) < ANSWERS
+    outputs, answers = (placed(rows, Random(1)) for rows in HISTORY)
     for told in ({"session_gap": "100d"}, {"window": "3h"}):
-        more = one_by_one(*(placed(rows, Random(1)) for rows in HISTORY), asked(**told))
+        more = one_by_one(outputs, answers, asked(**told))
         assert len(more) > len(WANTED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from processor.feedback import Answer, Outcome, Question, known, question_of, read, served
+from processor.feedback.rule import KNOWN_BY
 from processor.loops import LoopConfig
 from tests.answers import METRIC, T0, Event, fields, framed
 from tests.spark.test_attribution import (
@@ -20,8 +22,6 @@ from tests.spark.test_attribution import (
     additions,
     arrived,
     placed,
-    said_of,
-    standing,
 )
 
 SECOND = timedelta(seconds=1)
@@ -108,3 +108,16 @@ def one_by_one(
         heard += read(row, question, MARKS[row["batch_id"] - 1])
     seen = [one for row in arrived(outputs, batch) if (one := served(row, question)) is not None]
     return known(seen, heard, question, MARKS[batch])
+
+
+def standing(rows: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """The last that the ledger says of each inference."""
+    told = [row for row in rows if row["timing"] in KNOWN_BY]
+    last = {row["inference_id"]: row for row in sorted(told, key=lambda row: row["batch_id"])}
+    return {name: said_of(row) for name, row in last.items() if row["credit"] > 0}
+
+
+def said_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What is known; not when it was said: the same, said again, makes no row of the ledger."""
+    names = ("state", "timing", "value", "reward")
+    return (*(row[name] for name in names), round(row["credit"], 12))

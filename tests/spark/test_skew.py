@@ -91,7 +91,7 @@ def test_what_differs_is_what_plain_python_finds(spark: SparkSession) -> None:
 
 
 def inference(name: str, request: str, role: str, **told: Any) -> Row:  # noqa: ANN401  # any field
-    base = {"inference_id": name, "request_id": request, "role": role, "status": "OK"}
+    base: Row = {"inference_id": name, "request_id": request, "role": role, "status": "OK"}
     base |= {"event_time": T0, "model_name": "bot", "model_version": "1"}
     return {**base, "features_num": [], "features_str": [], **told}
 
