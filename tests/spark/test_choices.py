@@ -152,7 +152,7 @@ def test_a_version_of_too_few_effective_rows_waits_and_nothing_is_lost(
 
 
 def over_within(rows: Iterable[Row]) -> float:
-    """Of all that landed, from the first row to the last, the share whose window is over."""
+    """Of all that landed from the first row to the last, the share whose window is over."""
     times = [row["response_time"] for row in rows]
     landed = [said["response_time"] for said in SAID[: sum(SIZES)]]
     within = [at for at in landed if min(times) <= at <= max(times)]
