@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pyspark
@@ -18,6 +18,10 @@ from benchmarks.spread import GIB
 from processor.local.jars import ROOTS
 from processor.local.java import java
 from processor.version import code_version
+
+LEAST_TURNS = 3
+"""Of fewer, a median says nothing, and the page in `docs` stays as it is."""
+CPUS = Path("/proc/cpuinfo")
 
 Measured = dict[str, Any]
 """What a part has measured, as JSON."""
@@ -38,39 +42,55 @@ class Part:
     text: Callable[[Measured], Iterator[str]]
 
 
-def keep(part: Part, events: int, rounds: int, measured: Measured) -> None:
+class Size(NamedTuple):
+    """How much is measured: so many events (None: each part's usual number), so many turns."""
+
+    events: int | None
+    rounds: int
+
+    def of(self, part: Part) -> int:
+        """How many events of one part."""
+        return self.events or part.events
+
+    @property
+    def usual(self) -> bool:
+        """Whether what comes of it belongs into `docs`."""
+        return self.events is None and self.rounds >= LEAST_TURNS
+
+
+def keep(part: Part, size: Size, measured: Measured) -> None:
     """Stores what was measured, for pages that are put together later."""
     HOME.mkdir(parents=True, exist_ok=True)
-    told = {"machine": _machine(rounds), "measured": measured}
-    _place(part, events).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    told = {"machine": _machine(size.rounds), "measured": measured}
+    _place(part, size).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
-def page(parts: Iterable[Part], events: int | None) -> str:
-    """The whole page, of what was last measured of each part with so many events.
+def page(parts: Iterable[Part], size: Size) -> str:
+    """The whole page, of what was last measured of each part at this size.
 
     Of a part that was not measured here, the page as it was is taken.
     """
-    place = _page(events)
+    place = _page(size)
     before = place.read_text("utf-8") if place.is_file() else ""
     lines = ["# Benchmarks", "", "Written by `make bench`; not edited by hand."]
     for part in parts:
-        lines += ["", f"## {part.heading}", "", *_section(part, events or part.events, before)]
+        lines += ["", f"## {part.heading}", "", *_section(part, size, before)]
     return "\n".join(lines) + "\n"
 
 
-def written_to(events: int | None, text: str) -> str:
+def written_to(size: Size, text: str) -> str:
     """Writes the page: to `docs` at the usual size, else beside the measurements."""
-    path = _page(events)
+    path = _page(size)
     path.write_text(text, encoding="utf-8")
     return str(path.relative_to(ROOT))
 
 
-def _page(events: int | None) -> Path:
-    return (HOME if events else ROOT / "docs") / "benchmarks.md"
+def _page(size: Size) -> Path:
+    return (ROOT / "docs" if size.usual else HOME) / "benchmarks.md"
 
 
-def _section(part: Part, events: int, before: str) -> Iterator[str]:
-    place = _place(part, events)
+def _section(part: Part, size: Size, before: str) -> Iterator[str]:
+    place = _place(part, size)
     if place.is_file():
         kept = json.loads(place.read_text("utf-8"))
         yield from (kept["machine"], "", *part.text(kept["measured"]))
@@ -82,19 +102,26 @@ def _section(part: Part, events: int, before: str) -> Iterator[str]:
         yield f"Not measured: `make bench ONLY={part.name}` does it."
 
 
-def _place(part: Part, events: int) -> Path:
-    return HOME / f"{part.name}-{events}.json"
+def _place(part: Part, size: Size) -> Path:
+    return HOME / f"{part.name}-{size.of(part)}-{size.rounds}.json"
 
 
 def _machine(rounds: int) -> str:
     roots = {each.name.split("_")[0]: each.version for group in ROOTS.values() for each in group}
     memory = psutil.virtual_memory().total / GIB
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, code {code_version()}: {psutil.cpu_count()} cores,"
-        f" {memory:.0f} GiB, {platform.system()} {platform.machine()}; Python"
+        f"{datetime.now(UTC):%Y-%m-%d}, code {code_version()}: {psutil.cpu_count()} cores"
+        f" ({_cpu()}), {memory:.0f} GiB, {platform.system()} {platform.machine()}; Python"
         f" {platform.python_version()}, Java {_java()}, Spark {pyspark.__version__}, Delta"
         f" {roots['delta-spark']}, Kafka {roots['kafka']}. {_turns(rounds)}"
     )
+
+
+def _cpu() -> str:
+    """The model of the first core, where the system tells it."""
+    lines = CPUS.read_text("utf-8").splitlines() if CPUS.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "of unknown model"
 
 
 def _turns(rounds: int) -> str:

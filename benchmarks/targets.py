@@ -13,6 +13,7 @@ LARGE_PEAK_TO_SMALL = 1.1  # the same, to that with the small topic
 FILE_SHARE = 0.9  # of the bytes, in files of the sizes below
 FILE_MIB = (64, 512)
 EMPTY_RUN_SECONDS = 2.0  # a run with nothing new
+POISON_TO_CLEAN = 1.1  # time with 1 % of the records damaged, to that of a clean topic
 LAST_TO_TENTH = 1.3  # time of the last daily batch, to that of the first whose window is full
 LEDGER_TO_NAIVE = 1.3  # rows a second, to those of the same join written naively
 LEDGER_PEAK_GIB = 6.0  # of the JVM's memory, with everything in one batch

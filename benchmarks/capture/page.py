@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks import poison
 from benchmarks.capture.fixed import FEW
 from benchmarks.capture.results import Case, Results
 from benchmarks.page import targets
 from benchmarks.parts import Measured
+from benchmarks.spread import Spread
 
 STEPS = {"naive": ("together",), "pipeline": ("snapshot", "validate", "together")}
 HEAD = """Events are inference events of about 450 bytes in four partitions, without headers. The
@@ -28,6 +30,7 @@ def text(measured: Measured) -> Iterator[str]:
     """The section of the page."""
     results = Results.told(measured)
     yield from (HEAD, "", "### Times", "", *_times(results))
+    yield from ("", "### Poison", "", *_poison(results))
     yield from ("", "### Targets", "", *targets(results.judged()))
     yield from ("", "### What a run costs beyond its data", "", *_fixed(results))
 
@@ -48,6 +51,17 @@ def _time(case: Case, step: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _poison(results: Results) -> Iterator[str]:
+    yield f"Of one topic {poison.SHARE:.0%} of the records are damaged, in {len(poison.WAYS)} ways;"
+    yield "of the other none. Both are landed and decoded in turns, in one session that is warm."
+    yield ""
+    yield "| topic | records | seconds | records/s |"
+    yield "|---|---:|---:|---:|"
+    for each in (results.clean, results.poisoned):
+        took = Spread.of(each.seconds)
+        yield f"| {each.topic} | {each.events:,} | {took} | {each.rate:,.0f} |"
+
+
 def _fixed(results: Results) -> Iterator[str]:
     fixed = results.fixed
     yield "| what | seconds | without the archive of classes |"
@@ -55,10 +69,14 @@ def _fixed(results: Results) -> Iterator[str]:
     rows = (
         ("a session", fixed.session, str(fixed.session_without_archive)),
         (f"`bfp run`, {FEW:,} events", fixed.small_run, str(fixed.small_run_without_archive)),
-        ("`bfp run`, nothing new (no JVM)", fixed.empty_run, ""),
+        ("of it, outside of the stages", fixed.rest, ""),
+        ("`bfp run`, nothing new (no JVM)", fixed.nothing_new, ""),
+        ("`bfp run --until`, nothing came: an empty batch (no JVM)", fixed.nothing_came, ""),
     )
     for name, spread, other in rows:
         yield f"| {name} | {spread} | {other} |"
     named = ", ".join(f"{name} {seconds:.1f}" for name, seconds in fixed.stages.items())
     yield ""
-    yield f"Of the run of {FEW:,} events, by stage, the session being part of the first: {named}."
+    yield f"Of the run of {FEW:,} events, by stage, the session being part of the first, and each"
+    yield f"with its commits: {named}. What is outside of them is"
+    yield "starting Python, planning, the commit of the plan, and ending the JVM."

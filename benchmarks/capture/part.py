@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict
+from typing import Any
 
+from benchmarks import poison
 from benchmarks.alone import HOME, alone, say
 from benchmarks.capture import fixed
 from benchmarks.capture.page import text
@@ -21,26 +23,28 @@ LARGE = 5  # times as many
 def measure(events: int, rounds: int) -> Measured:
     """Fills the topics and takes the turns, one way after the other."""
     with broker(HOME / "kafka", say) as kafka:
-        return asdict(_measured(kafka, events, rounds))
+        found = _measured(kafka, events, rounds)
+    clean, bad = poison.measured(say, min(events, poison.EVENTS), rounds)
+    return asdict(Results(**found, clean=clean, poisoned=bad))
 
 
 def _one(job: Job) -> Measured:
     return alone("capture", job)
 
 
-def _measured(kafka: KafkaConfig, events: int, rounds: int) -> Results:
+def _measured(kafka: KafkaConfig, events: int, rounds: int) -> dict[str, Any]:
     even, skewed = Load("even", events), Load("skewed", events, SKEWED)
     large, few = Load("even", LARGE * events), Load("few", fixed.FEW)
     for load in (even, skewed, large, few):
         ensure(kafka, load, say)
-    cases = (
-        Case("usual way", "naive", even.topic, events),
-        Case("this software", "pipeline", even.topic, events),
-        Case("this software, 90 % in one partition", "pipeline", skewed.topic, events),
-        Case("this software, large", "pipeline", large.topic, large.events),
-    )
+    cases = {
+        "naive": Case("usual way", "naive", even.topic, events),
+        "even": Case("this software", "pipeline", even.topic, events),
+        "skewed": Case("this software, 90 % in one partition", "pipeline", skewed.topic, events),
+        "large": Case("this software, large", "pipeline", large.topic, large.events),
+    }
     for number in range(1, rounds + 1):
-        for case in cases:
+        for case in cases.values():
             _turn(kafka, case, number)
 
     def fresh(way: str) -> Job:
@@ -48,7 +52,7 @@ def _measured(kafka: KafkaConfig, events: int, rounds: int) -> Results:
         shutil.rmtree(folder, ignore_errors=True)
         return Job(way, few.topic, kafka.bootstrap_servers, str(folder))
 
-    return Results(*cases, fixed=fixed.measure(rounds, fresh, _one, say))
+    return {**cases, "fixed": fixed.measure(rounds, fresh, _one, say)}
 
 
 def _turn(kafka: KafkaConfig, case: Case, number: int) -> None:

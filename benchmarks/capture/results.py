@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from benchmarks import targets
+from benchmarks import poison, targets
 from benchmarks.spread import Spread, Turn, peak_gib
 from benchmarks.targets import Judged
 
@@ -40,14 +40,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Fixed:
-    """Seconds that a run costs beyond its data."""
+    """Seconds that a run costs beyond its data.
+
+    `rest` is what of the small run is in no stage: starting Python, the plan, ending.
+    `nothing_new` finds no batch to take; `nothing_came` takes an empty one, up to a moment.
+    """
 
     session: Spread
     session_without_archive: Spread
     small_run: Spread
     small_run_without_archive: Spread
     stages: dict[str, float]
-    empty_run: Spread
+    rest: Spread
+    nothing_new: Spread
+    nothing_came: Spread
 
     @classmethod
     def told(cls, kept: Mapping[str, Any]) -> Self:
@@ -65,12 +71,21 @@ class Results:
     skewed: Case
     large: Case
     fixed: Fixed
+    clean: poison.Result
+    poisoned: poison.Result
 
     @classmethod
     def told(cls, kept: Mapping[str, Any]) -> Self:
         """As `asdict` gave it."""
-        cases = {name: Case(**each) for name, each in kept.items() if name != "fixed"}
-        return cls(fixed=Fixed.told(kept["fixed"]), **cases)
+        return cls(
+            naive=Case(**kept["naive"]),
+            even=Case(**kept["even"]),
+            skewed=Case(**kept["skewed"]),
+            large=Case(**kept["large"]),
+            fixed=Fixed.told(kept["fixed"]),
+            clean=poison.Result(**kept["clean"]),
+            poisoned=poison.Result(**kept["poisoned"]),
+        )
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -115,9 +130,19 @@ class Results:
             ),
             *self._files(),
             Judged(
+                "time with 1 % of the records damaged, to that of none",
+                targets.POISON_TO_CLEAN,
+                self.clean.rate / self.poisoned.rate,
+            ),
+            Judged(
                 "a run with nothing new, seconds",
                 targets.EMPTY_RUN_SECONDS,
-                self.fixed.empty_run.median,
+                self.fixed.nothing_new.median,
+            ),
+            Judged(
+                "an empty batch, seconds",
+                targets.EMPTY_RUN_SECONDS,
+                self.fixed.nothing_came.median,
             ),
         ]
 

@@ -9,8 +9,10 @@ import click
 from processor.cli.common import config_of, configured, emit
 from processor.errors import ConfigError
 from processor.report.write import write
+from processor.stages import publish
 from processor.stages.gather import gathered
 from processor.stages.pipeline import last_planned
+from processor.tables import RECEIPTS
 from processor.warehouse import Warehouse
 
 
@@ -29,9 +31,11 @@ def report(
     """
     config = config_of(config_file, flags)
     warehouse = Warehouse(config.warehouse)
-    document = gathered(config, warehouse, _wanted(warehouse, batch))
-    path = write(config.report, document)
-    emit(document, as_json, lambda: click.echo(path))
+    number = _wanted(warehouse, batch)
+    finished = warehouse.committed(RECEIPTS, publish.STAGE.writer(RECEIPTS)) >= number
+    told = gathered(config, warehouse, number, finished=finished)
+    path = write(config.report, told.document, told.events)
+    emit(told.document, as_json, lambda: click.echo(path))
 
 
 def _wanted(warehouse: Warehouse, batch: int | None) -> int:

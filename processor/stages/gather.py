@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from processor.config import Config
+from processor.report import lineage
 from processor.report.document import document
 from processor.stages.quarantine import by_code
 from processor.stages.typed import FIRST_ATTEMPT
@@ -33,8 +34,17 @@ _AGAIN = ("attempt", ">", FIRST_ATTEMPT)
 """A replay appends attempts to rows that were counted: each log row is one typed row, once."""
 
 
-def gathered(config: Config, warehouse: Warehouse, batch_id: int) -> dict[str, Any]:
-    """The document of `batch_id`, as of it, as `processor.report.document` makes it."""
+class Gathered(NamedTuple):
+    """The document of a batch, and its lineage events."""
+
+    document: dict[str, Any]
+    events: list[dict[str, Any]]
+
+
+def gathered(
+    config: Config, warehouse: Warehouse, batch_id: int, *, finished: bool = True
+) -> Gathered:
+    """What `processor.report` makes of `batch_id`, as of it; `finished`: all but its report is."""
     tables: dict[str, list[dict[str, Any]]] = {
         table.name: warehouse.rows(table, as_of=batch_id).to_pylist() for table in SMALL
     }
@@ -45,7 +55,12 @@ def gathered(config: Config, warehouse: Warehouse, batch_id: int) -> dict[str, A
         for name, number in _defective(tables["typed"])
         for row in defect_counts(warehouse, TYPED[name], number)
     ]
-    return document(tables, batch_id, list(config.loop.values()))
+    servers, topics = config.kafka.bootstrap_servers, config.topics.by_topic()
+    site = lineage.Site(warehouse.root, servers, topics)
+    return Gathered(
+        document(tables, batch_id, list(config.loop.values())),
+        lineage.events(tables, batch_id, site, finished=finished),
+    )
 
 
 def typed_counts(

@@ -14,7 +14,8 @@ def run(context: Context, batch: Batch) -> None:
     writes = Writes("report", context, batch)
     if not writes.pending(RUNS):
         return
-    path = write(context.config.report, gathered(context.config, context.warehouse, batch.id))
+    told = gathered(context.config, context.warehouse, batch.id)
+    path = write(context.config.report, told.document, told.events)
     context.say(f"report: {path}")
     writes.rows(RUNS)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +17,10 @@ from processor.avro.contracts import contract
 from processor.errors import Unavailable
 from processor.local.places import cache_dir
 from processor.local.registry import start_registry, url_of
-from processor.local.service import Service
+from processor.local.service import Service, answers, wait_for
 from processor.local.stack import Stack
 from processor.stages.base import Accepted
-from tests.kafka.lab import Lab, Record, answered, body, by_number, registered, said, wider
+from tests.kafka.lab import LIMIT, Lab, Record, answered, body, by_number, registered, said, wider
 
 ROWS, RECORD = 10, "InferenceEvent"
 
@@ -36,8 +38,14 @@ class Registry:
         return url_of(service)
 
     def kill(self) -> None:
+        """With its guard, and without a chance to say goodbye to anybody."""
         while self.services:
-            self.services.pop().stop()
+            _kill(self.services.pop())
+
+
+def _kill(service: Service) -> None:
+    os.killpg(service.pid, signal.SIGKILL)
+    assert wait_for(lambda: not (service.alive or answers(service.ports["http"])), LIMIT)
 
 
 @contextmanager
@@ -141,3 +149,30 @@ def test_known_schemas_outlive_the_registry_and_unknown_ones_wait_for_it(
     lab.send("inferences", [Record(by_number(known, body(said("fourth"), text)))])
     assert elsewhere.run(accepted=Accepted(defects=True)) is not None
     assert lab.codes(4) == [defects.SCHEMA_UNAVAILABLE]
+
+
+def test_a_registry_that_dies_between_landing_and_decoding_is_not_missed(
+    stack: Stack, spark: SparkSession, registry: Registry, tmp_path: Path
+) -> None:
+    """What it said in a run before is known; what it was never asked waits for it."""
+    url = registry.start()
+    settings = {"defects": {"max_share": 0.6, "min_rows": 1}}
+    home = tmp_path / "home"
+    lab = Lab(spark, stack.bootstrap_servers, url, home, settings=settings).create()
+    text, later = contract(RECORD).text, wider(RECORD)
+    known, unknown = (registered(url, lab.topic("inferences"), each) for each in (text, later))
+    say_events(lab, known, text, "first")
+    assert lab.run() is not None
+
+    second = say_events(lab, known, text, "second")
+    third = say_events(lab, unknown, later, "third")
+    done = lab.run(after("validate:", registry.kill, lab))
+    assert done is not None
+    assert (done.batch, registry.services) == (2, [])
+    assert outcomes(lab, 2) == second
+    assert lab.codes(2) == [defects.SCHEMA_UNAVAILABLE] * ROWS
+    assert "DatasetPublished" in published(lab, 2)
+
+    assert registry.start() == url
+    assert lab.replay().taken is not None
+    assert outcomes(lab, 3) == third

@@ -246,3 +246,24 @@ def test_the_edges_of_what_is_known(spark: SparkSession) -> None:
         assert (row["state"] is not None) == is_known
         assert row["untimely"] == (happened <= 0 and said > 2)
         assert row["leaks"] == (happened > 0 or said > 2)
+
+
+def test_a_value_that_was_filled_in_later_does_not_displace_the_one_that_was_known(
+    spark: SparkSession,
+) -> None:
+    """The scenario of https://github.com/feast-dev/feast/issues/6615: a backfill, then a rebuild.
+
+    The later value is of before the row, and was written after it: whoever joins by the time at
+    which a value happened alone gives the row what nobody could have served it.
+    """
+    at = T0 + 60 * MINUTE
+    times = "key string, event_time timestamp, said_at timestamp, seq int"
+    known = ("k", at - 10 * MINUTE, at - 10 * MINUTE, 0)
+    backfilled = ("k", at - 5 * MINUTE, at + 60 * MINUTE, 1)
+    asked = "inference_id string, asked struct<key: string, at: timestamp, oldest: timestamp>"
+    rows = spark.createDataFrame([("i", ("k", at, at - TOLD.max_age))], asked)
+    for states in ([known], [known, backfilled]):
+        told = spark.createDataFrame(states, times)
+        (row,) = as_of(rows, told, ("event_time", "seq"), TOLD.tolerance).collect()
+        assert row["state"]["seq"] == 0
+        assert row["untimely"] == (len(states) > 1)

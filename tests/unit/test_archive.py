@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from processor.local import archive
+from processor.local.lockfile import locked
 
 
 @pytest.fixture
@@ -45,6 +47,25 @@ def test_an_archive_of_jars_in_another_cache_is_stale(
     said: list[str] = []
     assert archive.options(said.append) == []
     assert len(said) == 1
+
+
+def test_an_archive_of_jars_that_were_fetched_again_is_stale(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = place.parent / "cache"
+    jar = cache / "spark" / locked("spark")[0].file
+    jar.parent.mkdir(parents=True)
+    monkeypatch.setenv("BFP_CACHE", str(cache))
+    jar.write_bytes(b"a jar")
+    fits = archive.archive()
+    fits.touch()
+    said: list[str] = []
+    assert (archive.options(said.append) != [], said) == (True, [])
+    os.utime(jar, (1_500_000_000, 1_500_000_000))
+    assert archive.options(said.append) == []
+    (warning,) = said
+    assert "fetched again" in warning
+    assert archive.archive() == archive.archive() != fits
 
 
 def test_without_an_archive_there_is_nothing_to_say(place: Path) -> None:

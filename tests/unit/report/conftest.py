@@ -15,6 +15,13 @@ Rows = list[dict[str, Any]]
 START = datetime(2017, 1, 1, tzinfo=UTC)
 EXPECTED, ABORTED, CONTROL = 206_114, 40, 7
 SCRIPT = "<script>alert('x')</script>"
+SCHEMA_JSON = (
+    '{"type":"struct","fields":['
+    '{"name":"inference_id","type":"string","nullable":true,"metadata":{}},'
+    '{"name":"num.AGEP","type":"double","nullable":true,"metadata":{}},'
+    '{"name":"tags","type":{"type":"map","keyType":"string","valueType":"string",'
+    '"valueContainsNull":true},"nullable":true,"metadata":{}}]}'
+)
 LOOP = LoopConfig.model_validate(
     {
         "loop": "employment",
@@ -174,7 +181,7 @@ def dataset_row(batch: int) -> dict[str, Any]:
         "uri": f"s3://lake/dataset_files/employment-train/v{batch:06d}",
         "manifest_uri": f"s3://lake/dataset_files/employment-train/v{batch:06d}/manifest.json",
         "content_sha256": "ab12" * 16,
-        "schema_json": "{}",
+        "schema_json": SCHEMA_JSON,
         "row_count": 48_765,
         "new_rows": 48_765,
         "splits": [

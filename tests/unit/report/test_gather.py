@@ -108,12 +108,12 @@ def test_the_example_of_a_defect_is_its_first_place(warehouse: Warehouse) -> Non
 def test_the_document_is_that_of_the_rows_as_of_the_batch(
     warehouse: Warehouse, config: Config
 ) -> None:
-    second = gathered(config, warehouse, 2)
+    second = gathered(config, warehouse, 2).document
     assert [account["quarantined"] for account in second["accounts"]] == [0, 3]
     assert [(d["code"], d["n"]) for d in second["defects"]] == [("missing", 3), ("stale", 1)]
     (loop,) = second["loops"]
     assert loop["datasets"][-1]["dropped"] == {"duplicate": 56, "not_allowed": 1234}
-    third = gathered(config, warehouse, 3)
+    third = gathered(config, warehouse, 3).document
     assert third["accounts"][1] == second["accounts"][1]
     assert [(a["replayed"], a["recovered"]) for a in third["accounts"]] == [(0, 0), (0, 0), (1, 1)]
     assert any("1 record decoded again" in each["text"] for each in third["summary"])
@@ -127,12 +127,34 @@ def test_the_stage_writes_once_and_starts_no_spark(warehouse: Warehouse, config:
     context = Context(config, warehouse, "run", no_spark, lambda _: None)
     assert not STAGE.done(warehouse, 3)
     STAGE.run(context, batch)
+    events = [json.loads(line) for line in lineage(config, 3)]
+    assert [event["eventType"] for event in events] == ["START", "COMPLETE"]
+    assert events[0]["job"]["namespace"] == f"file://{warehouse.root}"
+    (read,) = events[1]["inputs"]
+    assert read["namespace"] == f"kafka://{config.kafka.bootstrap_servers}"
     page = config.report / "index.html"
     assert "Batch 3" in page.read_text()
     assert STAGE.done(warehouse, 3)
     page.unlink()
     STAGE.run(context, batch)
     assert not page.exists()
+
+
+def lineage(config: Config, batch: int) -> list[str]:
+    return (config.report / "lineage" / f"{batch:06d}.jsonl").read_text().splitlines()
+
+
+def test_only_a_batch_that_published_is_told_of_as_complete(
+    config_file: Path, config: Config, warehouse: Warehouse
+) -> None:
+    def told(batch: int) -> list[str]:
+        asked = ["--config", str(config_file), "--batch", str(batch)]
+        CliRunner().invoke(REPORT, asked, catch_exceptions=False)
+        return [json.loads(line)["eventType"] for line in lineage(config, batch)]
+
+    warehouse.append_once(RECEIPTS, [], "publish/receipts", 2)
+    assert told(2) == ["START", "COMPLETE"]
+    assert told(3) == ["START", "RUNNING"]
 
 
 def test_the_command_rebuilds_the_last_and_a_past_batch(config_file: Path) -> None:
