@@ -88,14 +88,14 @@ def _bounds(
     """What the broker holds, of the partitions `known` or of all; asked again if it looks lagging.
 
     Raises:
-        ConfigError: there is no input topic at all.
+        ConfigError: there is no input topic at all, and none was ever read.
     """
     bounds = asked(
         lambda: broker.bounds(config.topics.by_topic()),
         lambda now: bool(backward(past.read, now)),
         config.kafka.timeout,
     )
-    if not bounds:
+    if not bounds and not past.read:
         raise ConfigError(
             f"none of the input topics exists on {config.kafka.bootstrap_servers}",
             remedy="create them, or set `topics` to the names they have",

@@ -13,7 +13,9 @@ from processor.batches import Partition, Range, broken_chain, left_of
 from processor.config import Config
 from processor.kafka.offsets import Broker
 from processor.kafka.source import read
+from processor.stages import snapshot, validate
 from processor.stages.account import digest, part, within
+from processor.stages.base import Stage
 from processor.stages.pipeline import planned_ranges
 from processor.stages.typed import FIRST_ATTEMPT
 from processor.tables import LOG, PROOFS, TYPED
@@ -66,10 +68,11 @@ def verify(
     proofs = {_key(row): row for row in warehouse.rows(PROOFS).to_pylist()}
     log = warehouse.frame(spark, LOG)
     held = _held(log)
+    last = max((batch for batch, _ in planned), default=0)
     findings = [
         *_chain(planned),
-        *_against_proofs(planned, proofs, held),
-        *_against_log(_typed(warehouse, spark), held),
+        *_against_proofs(planned, proofs, held, _done(warehouse, snapshot.STAGE, last)),
+        *_against_log(_typed(warehouse, spark), held, _done(warehouse, validate.STAGE, last)),
     ]
     compared, differing = _against_kafka(config, spark, log, planned) if kafka else (None, [])
     return Verified(
@@ -91,6 +94,11 @@ def _chain(planned: Iterable[tuple[int, Range]]) -> Iterator[Finding]:
     for each, what in broken_chain(each for _, each in listed):
         batch = batch_of[each.topic_id, part(each), each.start]
         yield Finding(batch, each.topic, each.partition, what)
+
+
+def _done(warehouse: Warehouse, stage: Stage, last: int) -> int:
+    """The batch up to which a stage has said all: each is finished before the next is planned."""
+    return last if stage.done(warehouse, last) else last - 1
 
 
 def _held(log: DataFrame) -> dict[Key, Held]:
@@ -125,18 +133,22 @@ def _against_proofs(
     planned: Iterable[tuple[int, Range]],
     proofs: Mapping[Key, Mapping[str, Any]],
     held: Mapping[Key, Held],
+    proven: int,
 ) -> Iterator[Finding]:
-    """Each range, its proof and its rows; a batch that is not proven yet is not judged."""
+    """Each range, its proof and its rows; batches after `proven` are not judged."""
     for batch, each in planned:
-        proof = proofs.get((batch, part(each)))
-        if proof is not None:
+        if batch <= proven:
+            proof = proofs.get((batch, part(each)))
             for what in _differences(each, proof, held.get((batch, part(each)), _NOTHING)):
                 yield Finding(batch, each.topic, each.partition, what)
     for batch, partition in sorted(held.keys() - {(b, part(r)) for b, r in planned}):
         yield Finding(batch, *partition, "the log has rows that no batch has planned")
 
 
-def _differences(each: Range, proof: Mapping[str, Any], held: Held) -> Iterator[str]:
+def _differences(each: Range, proof: Mapping[str, Any] | None, held: Held) -> Iterator[str]:
+    if proof is None:
+        yield "its proof is gone"
+        return
     names = ("landed", "control", "aborted", "compacted", "lost")
     if each.expected != sum(proof[name] for name in names):
         yield f"the proof does not add up to {each.expected} offsets"
@@ -150,12 +162,13 @@ def _differences(each: Range, proof: Mapping[str, Any], held: Held) -> Iterator[
         yield f"the log has offsets {held.first} to {held.last}, outside [{each.start}, {each.end})"
 
 
-def _against_log(typed: Mapping[Key, Held], log: Mapping[Key, Held]) -> Iterator[Finding]:
-    """Each log row is one typed row; a batch of which nothing is decoded yet is not judged."""
-    decoded = {batch for batch, _ in typed}
+def _against_log(
+    typed: Mapping[Key, Held], log: Mapping[Key, Held], decoded: int
+) -> Iterator[Finding]:
+    """Each log row is one typed row; batches after `decoded` are not judged."""
     for batch, partition in sorted(typed.keys() | log.keys()):
         theirs, ours = (side.get((batch, partition), _NOTHING) for side in (typed, log))
-        if batch in decoded and (theirs.rows, theirs.places) != (ours.rows, ours.places):
+        if batch <= decoded and (theirs.rows, theirs.places) != (ours.rows, ours.places):
             what = f"{theirs.rows} typed rows stand for {ours.rows} rows of the log"
             yield Finding(batch, *partition, what)
 

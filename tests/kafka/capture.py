@@ -16,7 +16,7 @@ from processor.batches import Batch
 from processor.config import Config, load
 from processor.local.stack import Stack
 from processor.resources import resource
-from processor.stages import snapshot
+from processor.stages import snapshot, validate
 from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context, Request
 from processor.stages.pipeline import STAGES, next_batch, plan
 from processor.stages.verify import Verified, verify
@@ -49,12 +49,16 @@ class Between(Warehouse):
 
 @dataclass
 class Capture:
-    """One warehouse over some topics; `topics` are read as inferences and feedback."""
+    """One warehouse over some topics; `topics` are read as inferences and feedback.
+
+    `flags` are set over all that is configured.
+    """
 
     spark: SparkSession
     stack: Stack
     home: Path
     topics: tuple[str, str]
+    flags: tuple[str, ...] = ()
     said: list[str] = field(default_factory=list)
 
     @property
@@ -66,6 +70,7 @@ class Capture:
             f"loops={resource('conf', 'loops')}",
             f"topics.inferences={self.topics[0]}",
             f"topics.feedback={self.topics[1]}",
+            *self.flags,
         )
         return load(None, flags, {})
 
@@ -94,11 +99,11 @@ class Capture:
         accepted: Accepted = NOTHING_ACCEPTED,
         warehouse: Warehouse | None = None,
     ) -> None:
-        """Lands and proves the batch; if nothing stops it there, it counts as finished."""
+        """Lands, proves and decodes the batch; if nothing stops it, it counts as finished."""
         place = warehouse or self.warehouse
         context = Context(self.config, place, "run", lambda: self.spark, self.said.append, accepted)
         snapshot.run(context, batch)
-        snapshot.refuse_loss(context, batch)
+        validate.STAGE.perform(context, batch)
         for stage in STAGES:
             for table in stage.writes:
                 place.append_once(table, [], stage.writer(table), batch.id)

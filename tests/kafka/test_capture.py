@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from pyspark.sql import SparkSession
@@ -14,9 +16,10 @@ from processor.config import KafkaConfig
 from processor.errors import LossDetected
 from processor.kafka.offsets import Broker
 from processor.local.stack import Stack
+from processor.stages import snapshot, validate
 from processor.stages.base import Accepted
 from processor.stages.pipeline import PLAN
-from processor.tables import BATCHES, LOG, PROOFS
+from processor.tables import BATCHES, LOG, PROOFS, TYPED
 from tests.kafka.capture import Between, Capture, consumed
 from tests.kafka.reader import groups
 from tests.kafka.test_offsets import created, deleted, own_name, send, transactions
@@ -40,9 +43,11 @@ def producer(kafka: KafkaConfig) -> Producer:
 def made(stack: Stack, kafka: KafkaConfig, spark: SparkSession, tmp_path: Path) -> Made:
     """A warehouse over two new topics; the first as asked for, the second empty."""
 
-    def make(partitions: int = 1, config: dict[str, str] | None = None) -> Capture:
+    def make(
+        partitions: int = 1, config: dict[str, str] | None = None, flags: tuple[str, ...] = ()
+    ) -> Capture:
         topics = created(kafka, own_name(), partitions, config), created(kafka, own_name())
-        return Capture(spark, stack, tmp_path / "warehouse", topics)
+        return Capture(spark, stack, tmp_path / "warehouse", topics, flags)
 
     return make
 
@@ -67,6 +72,19 @@ def made_anew(kafka: KafkaConfig, topic: str) -> None:
     deleted(kafka, topic)
     until(lambda: not Broker(kafka).bounds([topic]), "the topic is gone")
     created(kafka, topic)
+
+
+def rewritten(capture: Capture, name: str, instead: Mapping[str, pa.Table | None]) -> Capture:
+    """The warehouse as somebody left it who wrote other rows of some tables; None: not at all."""
+    other = capture.elsewhere(capture.home.with_name(name))
+    last = capture.warehouse.committed(BATCHES, PLAN)
+    other.warehouse.append_once(BATCHES, capture.warehouse.rows(BATCHES), PLAN, last)
+    for stage in (snapshot.STAGE, validate.STAGE):
+        for table in stage.writes:
+            rows = instead.get(table.name, capture.warehouse.rows(table))
+            if rows is not None:
+                other.warehouse.append_once(table, rows, stage.writer(table), last)
+    return other
 
 
 def taken(capture: Capture) -> int:
@@ -112,6 +130,51 @@ def test_transactions_are_told_apart_also_where_ranges_end_on_their_markers(
     assert warehouse.committed(BATCHES, PLAN) == 3
     assert capture.log() == consumed(stack, topic)[:7]
     assert not capture.verified(kafka=True).findings
+
+
+def test_a_divided_cut_may_end_before_a_marker_and_within_an_aborted_transaction(
+    made: Made, kafka: KafkaConfig, stack: Stack
+) -> None:
+    capture = made(flags=("batch.max_rows=3",))
+    topic = capture.topics[0]
+    with transactions(kafka) as sender:
+        sender.begin_transaction()
+        send(sender, topic, 3)
+        sender.commit_transaction(LIMIT)  # 0 to 2, marker 3
+        sender.begin_transaction()
+        send(sender, topic, 4)
+        sender.abort_transaction(LIMIT)  # 4 to 7, marker 8
+        sender.begin_transaction()
+        send(sender, topic, 2)
+        sender.commit_transaction(LIMIT)  # 9 and 10, marker 11
+    stable(kafka, topic)
+    parts = [
+        {"landed": 3},  # [0, 3)
+        {"control": 1, "aborted": 2},  # [3, 6)
+        {"aborted": 2, "control": 1},  # [6, 9)
+        {"landed": 2, "control": 1},  # [9, 12)
+    ]
+    for number, part in enumerate(parts, 1):
+        assert taken(capture) == number
+        assert capture.proof(number) == part
+    assert capture.planned() is None
+    assert capture.log() == consumed(stack, topic)
+    assert not capture.verified(kafka=True).findings
+
+
+def test_on_a_compacted_topic_markers_count_as_compacted(made: Made, kafka: KafkaConfig) -> None:
+    capture = made(config={"cleanup.policy": "compact"})  # nothing is compacted yet
+    topic = capture.topics[0]
+    with transactions(kafka) as sender:
+        for end in (sender.commit_transaction, sender.abort_transaction):
+            sender.begin_transaction()
+            for number in range(3):
+                sender.produce(topic, key=str(number).encode(), value=b"v")
+            assert sender.flush(LIMIT) == 0
+            end(LIMIT)
+    stable(kafka, topic)
+    assert taken(capture) == 1
+    assert capture.proof(1) == {"landed": 3, "aborted": 3, "compacted": 2}
 
 
 def test_what_compaction_took_is_compacted_and_not_lost(
@@ -321,12 +384,13 @@ def test_a_plan_replayed_elsewhere_gives_the_same_digests_though_the_topic_has_g
         taken(capture)
     send(producer, capture.topics[0], 20)
     other = capture.elsewhere(tmp_path / "other")
-    other.warehouse.append_once(BATCHES, capture.warehouse.rows(BATCHES, as_of=1), PLAN, 1)
-    first = other.planned()
-    assert first is not None
-    other.land(first)
-    assert other.digests() == [row for row in capture.digests() if row[0] == 1]
-    assert other.log() == capture.log(1)
+    for number in (1, 2):
+        plan = capture.warehouse.rows(BATCHES, where=[("batch_id", "=", number)])
+        other.warehouse.append_once(BATCHES, plan, PLAN, number)
+        assert taken(other) == number
+    assert {row[3] for row in other.digests() if row[1] == capture.topics[0]} == {5, 3}
+    assert other.digests() == capture.digests()
+    assert other.log() == capture.log()
 
 
 def test_a_committed_record_that_the_log_lacks_is_not_taken_for_an_aborted_one(
@@ -373,6 +437,45 @@ def test_verify_finds_what_was_changed_dropped_or_doubled(made: Made, producer: 
         assert any(said.startswith(what) for said in found), found
         against = [f.what for f in other.verified(kafka=True).findings if f.batch is None]
         assert len(against) == 1
+
+
+def test_verify_finds_what_is_gone_without_a_trace(made: Made, producer: Producer) -> None:
+    capture = made()
+    for count in (6, 4):
+        send(producer, capture.topics[0], count)
+        taken(capture)
+    assert not capture.verified().findings
+    log, proofs, typed = map(capture.warehouse.rows, (LOG, PROOFS, TYPED["inferences"]))
+    others = pc.or_(pc.equal(proofs["batch_id"], 1), pc.equal(proofs["topic"], capture.topics[1]))
+    first = {
+        "log": log.filter(pc.equal(log["batch_id"], 1)),
+        "proofs": proofs.filter(others),
+        "inferences": typed.filter(pc.equal(typed["batch_id"], 1)),
+    }
+    doubled = pa.concat_tables([typed, typed.filter(pc.equal(typed["batch_id"], 2)).slice(3)])
+    for name, instead, what in (
+        ("undecoded", {"inferences": first["inferences"]}, "0 typed rows stand for 4 rows"),
+        ("doubled", {"inferences": doubled}, "5 typed rows stand for 4 rows"),
+        ("unproven", first, "its proof is gone"),
+    ):
+        (finding,) = rewritten(capture, name, instead).verified().findings
+        assert finding[:3] == (2, capture.topics[0], 0)
+        assert finding.what.startswith(what)
+
+
+def test_verify_does_not_judge_what_is_not_proven_or_decoded_yet(
+    made: Made, producer: Producer
+) -> None:
+    capture = made()
+    send(producer, capture.topics[0], 3)
+    batch = capture.planned()
+    assert batch is not None
+    assert not capture.verified().findings
+    capture.land(batch)
+    assert not rewritten(capture, "killed", {"inferences": None}).verified().findings
+    assert (
+        not rewritten(capture, "sooner", {"inferences": None, "proofs": None}).verified().findings
+    )
 
 
 def test_verify_finds_a_gap_between_batches(made: Made, producer: Producer) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,19 +15,20 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from processor.batches import Partition, Range
-from processor.config import Config, load
-from processor.errors import LossDetected
+from processor.batches import Bounds, Partition, Range
+from processor.config import Config, ScheduleConfig, load
+from processor.errors import ConfigError, LossDetected
 from processor.kafka.offsets import Broker
 from processor.kafka.oldest import first_times
 from processor.local.stack import Stack
 from processor.resources import resource
+from processor.schedule import due
 from processor.stages.base import Request
 from processor.stages.cut import Cut, Past, next_cut
 from processor.stages.unread import unread
 from processor.warehouse import Warehouse
 
-LIMIT = 30.0  # seconds
+LIMIT, PAUSE = 30.0, 0.1  # seconds
 NO_PATIENCE, PATIENCE = timedelta(0), timedelta(seconds=LIMIT)
 NOTHING_READ = Past({}, (), None, None)
 T0 = datetime(2024, 5, 1, tzinfo=UTC)
@@ -212,6 +215,63 @@ def test_an_end_that_stays_behind_what_was_read_is_loss(inputs: Inputs) -> None:
     )
     with pytest.raises(LossDetected, match="ends at 1, before offset 2"):
         next_cut(hasty, past, Request(), NO_PATIENCE)
+
+
+def test_an_end_that_is_behind_for_a_moment_is_asked_again_and_loses_nothing(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs.create()
+    inputs.send(T0, T0)
+    first = inputs.cut()
+    inputs.send(T0, T0)
+    truly, asked = Broker.bounds, []
+
+    def at_first_behind(broker: Broker, topics: Iterable[str]) -> dict[Partition, Bounds]:
+        asked.append(len(asked))
+        found = truly(broker, topics)
+        return {p: replace(b, end=1) for p, b in found.items()} if len(asked) == 1 else found
+
+    monkeypatch.setattr(Broker, "bounds", at_first_behind)
+    assert ends(inputs.cut(past=after(first, T0))) == [(0, 2, 4)]
+    assert asked == [0, 1]
+
+
+@pytest.mark.parametrize("until", [None, T0], ids=["all that is new", "at a moment"])
+def test_input_topics_that_are_all_gone_are_loss_once_they_were_read(
+    inputs: Inputs, until: datetime | None
+) -> None:
+    with pytest.raises(ConfigError, match="none of the input topics exists"):
+        inputs.cut(until)
+    inputs.create()
+    inputs.send(T0)
+    past = after(inputs.cut(), T0 - timedelta(days=1))
+    admin = inputs.admin
+    admin.delete_topics([inputs.topic])[inputs.topic].result(LIMIT)
+    broker = Broker(inputs.config.kafka)
+    while broker.bounds([inputs.topic]):
+        time.sleep(PAUSE)
+    with pytest.raises(LossDetected, match="was read to offset 1 and is gone"):
+        inputs.cut(until, past)
+
+
+def test_days_on_which_clocks_change_are_cut_where_they_end(inputs: Inputs) -> None:
+    """A record at every full hour of UTC, so that a batch has as many as its day has hours."""
+    inputs.create()
+    first = datetime(2016, 3, 25, 23, tzinfo=UTC)  # midnight of the 26th in Berlin
+    inputs.send(*(first + timedelta(hours=n) for n in range(24 + 23 + 24 + 1)))
+    schedule = ScheduleConfig(every="day", zone="Europe/Berlin")
+    moments = due(schedule, first, datetime(2016, 3, 28, 23, tzinfo=UTC))
+    assert moments == [
+        datetime(2016, 3, 26, 23, tzinfo=UTC),
+        datetime(2016, 3, 27, 22, tzinfo=UTC),
+        datetime(2016, 3, 28, 22, tzinfo=UTC),
+    ]
+    past, found = NOTHING_READ, []
+    for moment in moments:
+        cut = inputs.cut(moment, past)
+        found += ends(cut)
+        past = after(cut)
+    assert found == [(0, 0, 24), (0, 24, 47), (0, 47, 71)]
 
 
 def test_the_hours_that_kafka_keeps_what_is_unread(inputs: Inputs) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,19 +59,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def bfp(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfp:
     """Runs the command in this process, which need not import everything anew each time."""
+    return lambda *words: ended(monkeypatch, capsys, words)
+
+
+def ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: Iterable[str]
+) -> Ended:
+    """Runs a command in this process."""
     monkeypatch.setattr(cli, "end_when_asked", lambda: None)
-
-    def run(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["bfp", *words])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        assert isinstance(code, int)
-        return Ended(code, *capsys.readouterr())
-
-    return run
+    monkeypatch.setattr(sys, "argv", ["bfp", *words])
+    code: object = 0
+    try:
+        cli.main()
+    except SystemExit as end:
+        code = end.code
+    assert isinstance(code, int)
+    return Ended(code, *capsys.readouterr())
 
 
 def python(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
