@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -15,19 +16,20 @@ from processor.config import Config, load
 from processor.kafka.offsets import Broker
 from processor.local.stack import Stack
 from processor.simulate.topics import create_topics
-from tests.e2e.test_commands import bfp, ran
+from tests.e2e.test_commands import Ended, bfp, ran
 from tests.e2e.world import Site, World
 from tests.kafka.test_capture import until
 from tests.kafka.test_offsets import deleted
 
 LIMIT = 60.0  # seconds
 NO_JAVA = "/none"
-SINCE, UNTIL = "2016-12-25T00:00Z", "2017-01-02T00:00Z"
-BOUNDARIES = ["2016-12-26T00:00:00+00:00", "2017-01-02T00:00:00+00:00"]
-"""Mondays: all but one week of the year, and that week."""
-LATER = 40  # messages, of which some are inferences: these are said last
+SINCE, UNTIL = "2016-07-03T00:00Z", "2016-07-11T00:00Z"
+BOUNDARIES = ["2016-07-04T00:00:00+00:00", "2016-07-11T00:00:00+00:00"]
+"""Mondays: half the year, and a week."""
+UNREAD = 20  # inferences after these: they are deleted before a batch takes them
 SMALL = ("--set", "limits.record_bytes=300")
-"""Inferences are larger, all else is smaller."""
+"""Inferences are larger."""
+ENDED = round(datetime.fromisoformat(BOUNDARIES[-1]).timestamp() * 1_000_000)
 CATCH_UP = ("run", "--catch-up", "--since", SINCE, "--until", UNTIL, *SMALL)
 
 
@@ -35,7 +37,7 @@ CATCH_UP = ("run", "--catch-up", "--since", SINCE, "--until", UNTIL, *SMALL)
 def behind(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Site]:
     """A world of which nothing is taken yet, to be taken by the week."""
     world = World.silent(stack, tmp_path_factory.mktemp("operated"))
-    world.say(world.messages()[:-LATER])
+    world.say(each for each in world.messages() if each.timestamp < ENDED)
     site = world.site("operated")
     told = yaml.safe_load(site.config.read_text())
     told["schedule"] = {"every": "week", "zone": "UTC", "weekday": "monday"}
@@ -52,19 +54,19 @@ def test_a_warehouse_is_brought_through_all_that_may_stop_it(behind: tuple[World
     assert (stopped.code, stopped.document["error"]) == (3, "DataRefused")
     taken = bfp(*CATCH_UP, "--accept-defects", config=site.config)
     assert taken.code == 0, taken.document
-    told = [
-        (each["batch"], each["cut_time"], each["resumed"]) for each in taken.document["batches"]
-    ]
-    assert told == [(1, BOUNDARIES[0], True), (2, BOUNDARIES[1], False)]
+    ends = [(each["batch"], each["cut_time"], each["resumed"]) for each in batches_of(taken)]
+    assert ends == [(1, BOUNDARIES[0], True), (2, BOUNDARIES[1], False)]
+    assert all(each["landed"] for each in batches_of(status_of(site)))
 
     # What is in quarantine is shown with an example of each code, and some of it replayed.
-    (large,) = (each for each in quarantine(site)["codes"] if each["code"] == TOO_LARGE)
+    codes = {(each["table"], each["code"]): each for each in quarantine(site)["codes"]}
+    large = codes["inferences", TOO_LARGE]
     example = "{topic}/{partition} offset {offset}".format(**large["example"])
     shown = ran("status", config=site.config, path=NO_JAVA)
     assert shown.returncode == 0, shown.stderr
-    (line,) = (line for line in shown.stdout.splitlines() if TOO_LARGE in line)
-    assert all(part in line for part in ("inferences", f"{large['n']:,}", example))
-    assert MEANING[TOO_LARGE] in line
+    (line,) = (line for line in shown.stdout.splitlines() if example in line)
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert cells == ["inferences", TOO_LARGE, f"{large['n']:,}", example, MEANING[TOO_LARGE]]
     first = large["example"]["offset"]
     span = f"{config.topics.inferences}/{large['example']['partition']}/{first}-{first + 2}"
     replayed = bfp("replay", "--code", TOO_LARGE, "--range", span, config=site.config)
@@ -72,8 +74,8 @@ def test_a_warehouse_is_brought_through_all_that_may_stop_it(behind: tuple[World
     assert quarantine(site)["recovered"] == 2
 
     # Records are deleted unread, and another topic is made anew: each is accepted by its own flag.
-    said = [each for each in world.messages()[-LATER:] if each.table == "inferences"]
-    world.say(said)
+    later = (each for each in world.messages() if each.timestamp >= ENDED)
+    world.say(islice((each for each in later if each.table == "inferences"), UNREAD))
     deleted_all(config, config.topics.inferences)
     made_anew(config, config.topics.sessions)
     anew = bfp("run", config=site.config, path=NO_JAVA)
@@ -84,14 +86,23 @@ def test_a_warehouse_is_brought_through_all_that_may_stop_it(behind: tuple[World
     assert config.topics.inferences in lost.document["what"]
     gone_on = bfp("run", "--accept-loss", config=site.config)
     assert (gone_on.code, gone_on.document["outcome"]) == (0, "done")
-    status = bfp("status", config=site.config, path=NO_JAVA).document
-    assert (status["last_batch"], status["pending_stages"]) == (4, [])
-    assert [each["lost"] for each in status["batches"]] == [0, 0, 0, len(said)]
+    status = status_of(site)
+    assert (status.document["last_batch"], status.document["pending_stages"]) == (4, [])
+    assert [each["lost"] for each in batches_of(status)] == [0, 0, 0, UNREAD]
 
 
-def quarantine(site: Site) -> Mapping[str, Any]:
-    told: Mapping[str, Any] = bfp("status", config=site.config, path=NO_JAVA).document["quarantine"]
+def status_of(site: Site) -> Ended:
+    return bfp("status", config=site.config, path=NO_JAVA)
+
+
+def quarantine(site: Site) -> dict[str, Any]:
+    told: dict[str, Any] = status_of(site).document["quarantine"]
     return told
+
+
+def batches_of(ended: Ended) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = ended.document["batches"]
+    return listed
 
 
 def deleted_all(config: Config, topic: str) -> None:
