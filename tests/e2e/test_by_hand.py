@@ -5,25 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from processor.avro import defects
-from processor.avro.contracts import contract
 from processor.config import load
-from processor.local.stack import Stack
 from processor.tables import LOG
 from processor.warehouse import Warehouse
 from tests.e2e.world import Site
-from tests.kafka.lab import T0, Lab, Record, body, by_number, said
-from tests.kafka.test_replay import BAD, GOOD, LATER, filled, folder, learn
 from tests.unit.cli.conftest import Ended, ended
 
 Bfp = Callable[..., Ended]
