@@ -1,21 +1,22 @@
 """An archive of the classes that a run loads, so that Spark starts in half the time.
 
 The JVM maps it instead of reading, checking and linking some 20,000 classes from jars. It fits one
-Java and one set of jars at one place, so it lies in the environment, and its name says which.
+Java and one set of jars at one place, each of the size and time that it had, so it lies in the
+environment, and its name says which.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyspark
 
 from processor.errors import Unavailable
+from processor.local import lockfile
 from processor.local.java import java
-from processor.local.lockfile import LOCK
 from processor.local.places import cache_dir
 from processor.local.service import run
 
@@ -27,10 +28,20 @@ def archive() -> Path:
     """Where the archive for this environment and this Java is, if it was built."""
     release = java().resolve().parent.parent / "release"
     told = release.read_text(encoding="utf-8") if release.is_file() else str(java().resolve())
-    places = (pyspark.__file__, str(cache_dir()))
-    what = "\n".join((told, pyspark.__version__, *places, LOCK.read_text("utf-8")))
+    what = "\n".join((told, pyspark.__version__, *_class_path()))
     name = hashlib.sha256(what.encode()).hexdigest()[:_DIGITS]
     return Path(sys.prefix, "share", "bfp", f"classes-{name}.jsa")
+
+
+def _class_path() -> Iterator[str]:
+    """The jars, as the JVM tells whether they are still those of the archive.
+
+    A jar that was fetched again is another one to it, whatever its content.
+    """
+    locked = (cache_dir() / "spark" / each.file for each in lockfile.locked("spark"))
+    for jar in (*sorted(Path(pyspark.__file__).parent.glob("jars/*.jar")), *locked):
+        told = jar.stat() if jar.is_file() else None
+        yield f"{jar} {told.st_size} {int(told.st_mtime)}" if told else f"no {jar}"
 
 
 def build(say: Callable[[str], None]) -> Path:
@@ -67,5 +78,5 @@ def options(say: Callable[[str], None]) -> list[str]:
 
 
 def _others(path: Path) -> list[Path]:
-    """Archives of another Java, or of another set of jars."""
+    """Archives of another Java, or of other jars."""
     return [each for each in path.parent.glob("classes-*.jsa") if each != path]

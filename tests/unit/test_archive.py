@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from processor.local import archive
+from processor.local.lockfile import locked
+
+LONG_AGO = 1_000_000_000  # seconds of the epoch
 
 
 @pytest.fixture
@@ -45,6 +49,32 @@ def test_an_archive_of_jars_in_another_cache_is_stale(
     said: list[str] = []
     assert archive.options(said.append) == []
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("change", ["touched", "of another size", "gone"])
+def test_an_archive_of_jars_that_were_fetched_again_is_stale(
+    place: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setenv("BFP_CACHE", str(place.parent))
+    jar, other = (place.parent / "spark" / each.file for each in locked("spark")[:2])
+    jar.parent.mkdir()
+    jar.write_bytes(b"as it was")
+    os.utime(jar, (LONG_AGO, LONG_AGO))
+    fitting = archive.archive()
+    fitting.touch()
+    other.with_name("of-no-group.jar").touch()
+    assert archive.archive() == fitting
+    if change == "touched":
+        jar.touch()
+    elif change == "gone":
+        jar.unlink()
+    else:
+        jar.write_bytes(b"another one")
+        os.utime(jar, (LONG_AGO, LONG_AGO))
+    said: list[str] = []
+    assert archive.options(said.append) == []
+    (warning,) = said
+    assert "bfp local fetch" in warning
 
 
 def test_without_an_archive_there_is_nothing_to_say(place: Path) -> None:
