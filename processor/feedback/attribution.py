@@ -60,7 +60,8 @@ def read(events: DataFrame, question: Question) -> DataFrame:
             *("op", "supersedes", *candidate),
             asked.query_id.cast("string").alias("query_id"),
             asked.probability.cast("double").alias("solicit_prob"),
-            *(*PLACE, *whose),
+            *PLACE,
+            *whose,
         )
         for reading in question.readings(Columns())
     )

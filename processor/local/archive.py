@@ -82,5 +82,5 @@ def options(say: Callable[[str], None]) -> list[str]:
 
 
 def _others(path: Path) -> list[Path]:
-    """Archives of another Java, or of another set of jars."""
+    """Archives of another Java, or of other jars."""
     return [each for each in path.parent.glob("classes-*.jsa") if each != path]
