@@ -1,6 +1,6 @@
 """What poison costs: snapshot and validate of a topic with 1 % damaged, beside the clean one.
 
-`python benchmarks/poison.py` measures by itself; `poisoned` damages any stream of messages, and
+`python -m benchmarks.poison` measures by itself; `poisoned` damages any stream of messages, and
 `measured` gives the numbers to whoever prints them. Both topics are read in one session, in
 turns; the first turn of each warms it up and does not count.
 """
@@ -24,13 +24,13 @@ import fastavro
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
+from benchmarks.capture.settings import LOOP
 from processor.avro.contracts import contract
 from processor.avro.encode import by_id
 from processor.config import Config, load
 from processor.local.broker import start_broker
 from processor.local.places import cache_dir
 from processor.local.spark import on_demand
-from processor.resources import resource
 from processor.stages.pipeline import stage
 from processor.stages.runner import take
 
@@ -141,8 +141,10 @@ def _send(servers: str, topic: str, values: Iterable[bytes | None]) -> None:
 
 
 def _config(home: Path, servers: str, topic: str) -> Config:
-    schemas = home / "schemas"
+    schemas, loops = home / "schemas", home / "loops"
     schemas.mkdir(parents=True)
+    loops.mkdir()
+    (loops / "bench.yaml").write_text(LOOP)
     (schemas / "InferenceEvent.avsc").write_text(contract("InferenceEvent").text)
     (schemas / "index.json").write_text(json.dumps({str(SCHEMA_ID): "InferenceEvent.avsc"}))
     flags = (
@@ -151,7 +153,7 @@ def _config(home: Path, servers: str, topic: str) -> Config:
         "registry.url=null",
         f"registry.directory={schemas}",
         f"topics.inferences={topic}",
-        f"loops={resource('conf', 'loops')}",
+        f"loops={loops}",
     )
     return load(None, flags, {})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from processor.avro.contracts import CONTRACTS
 from processor.config import Config, load
 
-_LOOP = """loop: bench
+LOOP = """loop: bench
 model: another
 task: classification
 outcome: {metric: known, from: ground_truth, window: 14d}
@@ -16,6 +16,7 @@ slices: []
 datasets: []
 rules: []
 """
+"""A loop about a model that the events are not of: there has to be one."""
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Job:
         """The configuration as a file, written anew."""
         home = Path(self.folder).resolve()
         (home / "loops").mkdir(parents=True, exist_ok=True)
-        (home / "loops" / "bench.yaml").write_text(_LOOP, encoding="utf-8")
+        (home / "loops" / "bench.yaml").write_text(LOOP, encoding="utf-8")
         path = home / "bfp.yaml"
         path.write_text(
             f"warehouse: {home / 'warehouse'}\n"
