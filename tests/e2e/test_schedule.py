@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,16 +87,31 @@ def test_a_late_start_gives_the_batches_of_starts_in_time(
     assert again == []
 
 
-def test_a_moment_that_was_taken_is_nothing_to_do_and_an_empty_batch_needs_no_spark(
-    world: World, in_time: Site
-) -> None:
+def test_a_moment_that_was_taken_is_nothing_to_do(in_time: Site) -> None:
     config = load(in_time.config)
     for moment in (LAST, EARLY):
         assert list(taken_until(config, no_spark, quietly, Request(moment))) == []
-    later = LAST + timedelta(weeks=1)
+
+
+def test_a_batch_to_which_nothing_came_is_taken_without_spark(
+    in_time: Site, tmp_path: Path
+) -> None:
+    shutil.copytree(in_time.warehouse, tmp_path / "warehouse")
+    moved = (f"warehouse={tmp_path / 'warehouse'}", f"report={tmp_path / 'report'}")
+    config, later = load(in_time.config, moved), LAST + timedelta(weeks=1)
     planned = next_batch(config, Warehouse(config.warehouse), "", Request(later))
     assert planned is not None
     assert planned.batch.expected == 0
+    taken = take(config, no_spark, quietly, Request(later))
+    assert taken is not None
+    assert (taken.batch, taken.cut_time) == (planned.batch.id, later)
+    assert list(taken_until(config, no_spark, quietly, Request(later))) == []
+    (proof,) = {
+        (row["landed"], row["watermark"])
+        for row in arrow(tmp_path / "warehouse" / "proofs").to_pylist()
+        if row["batch_id"] == planned.batch.id
+    }
+    assert proof == (0, later)
 
 
 def test_what_no_batch_brought_closes_windows_in_order(world: World, in_time: Site) -> None:
