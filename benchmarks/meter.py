@@ -40,9 +40,16 @@ def peak_rss() -> int | None:
     return max(peaks, default=None)
 
 
-def own_peak_rss() -> int | None:
-    """The most memory in bytes that this process has had; None where not counted."""
-    return _peak(psutil.Process().pid)
+def whole_peak_rss() -> int | None:
+    """The most memory in bytes that this process and each below it have had, added up.
+
+    Those that have ended are not in it; peaks at different times make it too large, never too
+    small. None where not counted.
+    """
+    own = psutil.Process()
+    every = (own, *own.children(recursive=True))
+    peaks = [found for each in every if (found := _peak(each.pid)) is not None]
+    return sum(peaks) or None
 
 
 def _peak(pid: int) -> int | None:

@@ -15,22 +15,23 @@ Typed events are planted, a commit a batch: inferences with ten numbers and four
 correction, a further answer). The window is 7 days, the grace 6 hours. Each line of a turn is a
 process and a JVM of its own; the start of the session is not in the times. Events are inferences
 and answers together."""
-DAILY = """One turn, all batches in one process. `outcome.late` is a day, so a batch reads the last
-nine to ten days; without it, each batch would read all that came before. What is said after the
-last batch is not in it. In the first batches nothing is known of most inferences yet, and the first
-pays for warming up."""
+DAILY = """One turn, all batches in one process; `compile` alone, not the stages after it.
+`outcome.late` is a day, so a batch reads the last nine to ten days; without it, each batch would
+read all that came before. What is said after the last batch is not in it. In the first batches
+nothing is known of most inferences yet, and the first pays for warming up."""
 ONCE = """The usual way reads the same typed tables in PySpark with the defaults of Spark: a join on
 `inference_id`, a filter by the window, the last answer by `row_number`, a count by label, then the
 rows whose hash is below their label's share, as Parquet. It keeps no ledger and no origins, and
 makes no digests; it does not look for leakage, nor tell an event sent twice. DuckDB does as the
-usual way on the same Parquet files, and fetches features for the chosen rows only; its memory is
-that of its process."""
-UNEVEN = """An answer to a session is divided among its inferences, so that it is as many pairs as
-there were inferences before it, within the window. Even sessions have ten inferences and an answer
-each. Half of all inferences in one session with one answer are the same number of pairs, all of
-which one task has to put in order. Each further answer to that session is as many pairs again,
-and origins in the ledger: such a session costs its inferences times its answers. Models share the
-inferences evenly, or one has half of them; there is a loop for each."""
+usual way on the same Parquet files, and fetches features for the chosen rows only. Memory is that
+of the driver, the JVM and Python's workers, each at its peak, added up."""
+UNEVEN = """These are a fifth of the events above. An answer to a session is divided among its
+inferences, so that it is as many pairs as there were inferences before it, within the window. Even
+sessions have ten inferences and an answer each. Half of all inferences in one session with one
+answer are the same number of pairs, all of which one task has to put in order. Each further answer
+to that session is as many pairs again, and origins in the ledger: such a session costs its
+inferences times its answers. Models share the inferences evenly, or one has half of them; there is
+a loop for each."""
 
 
 def text(measured: Measured) -> Iterator[str]:
@@ -60,7 +61,7 @@ def _days(results: Results) -> Iterator[str]:
     yield (
         f"{daily.events:,} events in {len(days)} batches, seconds of each: {seconds}."
         f" Batch {TENTH}: {days[TENTH]:.1f}, batch {last}: {days[last]:.1f}."
-        f" Peak memory of the JVM: {_gib(daily.peak)} GiB."
+        f" Peak memory: {_gib(daily.peak)} GiB."
     )
     yield ""
     yield (

@@ -88,7 +88,7 @@ class Results:
                 at_least=True,
             ),
             Judged(
-                "peak memory of the JVM with everything in one batch, GiB",
+                "peak memory with everything in one batch, GiB",
                 targets.LEDGER_PEAK_GIB,
                 self.ours.peak,
             ),

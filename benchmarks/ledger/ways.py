@@ -14,7 +14,7 @@ from benchmarks.ledger import by_duckdb, naive
 from benchmarks.ledger.planted import plant
 from benchmarks.ledger.settings import Job
 from benchmarks.ledger.world import World
-from benchmarks.meter import Cost, metered, own_peak_rss, peak_rss
+from benchmarks.meter import Cost, metered, whole_peak_rss
 from benchmarks.usual import usual_session
 from processor.local.spark import on_demand
 from processor.session import end
@@ -57,7 +57,7 @@ def compiled(job: Job) -> Measured:
             context = Context(config, warehouse, "bench", start, _quiet)
             with metered() as steps[str(number)]:
                 run_stages(context, stored_batch(warehouse, number), [stage("compile")])
-        peak = peak_rss()
+        peak = whole_peak_rss()
     rows = warehouse.rows(DATASETS, columns=["row_count"])["row_count"].to_pylist()
     return Measured(started, steps, sum(rows), peak)
 
@@ -70,7 +70,7 @@ def usual(job: Job) -> Measured:
     try:
         with metered() as whole:
             naive.run(spark, job.source, str(home / "dataset"), job.rows)
-        peak = peak_rss()
+        peak = whole_peak_rss()
     finally:
         end(spark)
     return Measured(started, {TOGETHER: whole}, _rows(home / "dataset"), peak)
@@ -82,7 +82,7 @@ def duckdb(job: Job) -> Measured:
     home.mkdir(parents=True)
     with metered() as whole:
         by_duckdb.run(job.source, home / "scratch.duckdb", home / "dataset", job.rows)
-    return Measured(Cost(), {TOGETHER: whole}, _rows(home / "dataset"), own_peak_rss())
+    return Measured(Cost(), {TOGETHER: whole}, _rows(home / "dataset"), whole_peak_rss())
 
 
 WAYS: Mapping[str, Callable[[Job], Measured]] = {
