@@ -70,14 +70,14 @@ def hajek(
     y, raw = np.asarray(values, dtype=np.float64), _weights(weights)
     if y.shape != raw.shape:
         raise ValueError(f"{y.size} values and {raw.size} weights")
-    w = raw if clip is None else np.minimum(raw, clip)
+    w, lost = _clipped(raw, clip)
     n, effective = int(y.size), effective_size(w)
     if reason := _too_few(n, effective, min_effective):
         return Estimate(n, effective, reason=reason)
     total = w.sum()
     mean = float((w * y).sum() / total)
     error = float(np.sqrt(((w * (y - mean)) ** 2).sum()) / total)
-    return _estimate(n, effective, mean, error, confidence, float(1 - total / raw.sum()))
+    return _estimate(n, effective, mean, error, confidence, lost)
 
 
 def ipw(
@@ -145,17 +145,25 @@ def doubly_robust(
     counts = raw > 0
     if not (np.isfinite(y[counts]).all() and np.isfinite(p).all() and np.isfinite(q).all()):
         raise ValueError("a value, or what a model says, is not finite")
-    w = raw if clip is None else np.minimum(raw, clip)
+    w, lost = _clipped(raw, clip)
     n, effective = int(y.size), effective_size(w[counts])
     reason = _too_few(n, effective, min_effective)
-    if not reason and n < 2:  # noqa: PLR2004  # one row has no spread
+    if not reason and n == 1:
         reason = "one row has no spread"
     if reason:
         return Estimate(n, effective, reason=reason)
     said = q + w * np.where(counts, y - p, 0.0)
     error = float(said.std(ddof=1) / np.sqrt(n))
-    lost = float(1 - w.sum() / raw.sum())
     return _estimate(n, effective, float(said.mean()), error, confidence, lost)
+
+
+def _clipped(weights: Numbers, clip: float | None) -> tuple[Numbers, float]:
+    """The weights, none above `clip`, and the share of all weight that this took."""
+    if clip is None:
+        return weights, 0.0
+    w = np.minimum(weights, clip)
+    total = float(weights.sum())
+    return w, float(1 - w.sum() / total) if total else 0.0
 
 
 def _too_few(n: int, effective: float, least: float) -> str | None:

@@ -12,7 +12,6 @@ from processor.report.write import write
 from processor.stages import publish
 from processor.stages.gather import gathered
 from processor.stages.pipeline import last_planned
-from processor.tables import RECEIPTS
 from processor.warehouse import Warehouse
 
 
@@ -32,8 +31,7 @@ def report(
     config = config_of(config_file, flags)
     warehouse = Warehouse(config.warehouse)
     number = _wanted(warehouse, batch)
-    finished = warehouse.committed(RECEIPTS, publish.STAGE.writer(RECEIPTS)) >= number
-    told = gathered(config, warehouse, number, finished=finished)
+    told = gathered(config, warehouse, number, finished=publish.STAGE.done(warehouse, number))
     path = write(config.report, told.document, told.events)
     emit(told.document, as_json, lambda: click.echo(path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,14 @@ def fill(
         return given(left)
     part = (budget - total(left)) / (total(right) - total(left))
     return given(left + part * (right - left))
+
+
+def chances(sizes: Mapping[str, float], given: Numbers) -> dict[str, float]:
+    """The probability of the rows of each cell, of whose rows so many are expected to be kept."""
+    return {
+        name: min(1.0, float(expected) / size)
+        for (name, size), expected in zip(sizes.items(), given, strict=True)
+    }
 
 
 def neyman(sizes: npt.ArrayLike, spreads: npt.ArrayLike, costs: npt.ArrayLike = 1.0) -> Numbers:

@@ -8,7 +8,7 @@ from math import log2
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.datasets.allotment import fill
+from processor.datasets.allotment import chances, fill
 
 STEPS = 32  # to each doubling: a score stands for those within 1.1 % of it
 LARGEST = 64.0  # doublings above 1 at which a score is cut off
@@ -39,8 +39,4 @@ def in_proportion(steps: Mapping[str, float], rows: int | None) -> dict[str, flo
         return {name: min(1.0, score_of(name)) for name in steps}
     sizes = list(steps.values())
     shares = [size * score_of(name) for name, size in steps.items()]
-    given = fill(shares, [0.0] * len(sizes), sizes, rows)
-    return {
-        name: min(1.0, float(expected) / size)
-        for (name, size), expected in zip(steps.items(), given, strict=True)
-    }
+    return chances(steps, fill(shares, [0.0] * len(sizes), sizes, rows))

@@ -42,6 +42,11 @@ def latest_or_late(ledger: DataFrame, *names: str) -> DataFrame:
     return chosen.select("inference_id", "_last.*").drop("_at")
 
 
+def telling(*, late: bool) -> tuple[str, ...]:
+    """The timings of the rows of the ledger that something can be known by."""
+    return (*KNOWN_BY, LATE) if late else KNOWN_BY
+
+
 def deciding(said: Iterable[Mapping[str, Any]], *, late: bool) -> Mapping[str, Any] | None:
     """As `latest` or `latest_or_late`, of the rows of one inference: the one that counts.
 

@@ -18,8 +18,7 @@ from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
 from processor.feedback.outcomes import KNOWN, PLACE, first_by
 from processor.feedback.question import question_of
-from processor.feedback.rule import KNOWN_BY, LATE
-from processor.feedback.standing import latest, latest_or_late
+from processor.feedback.standing import latest, latest_or_late, telling
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement, dataset_metric
 from processor.stages import enrichment
@@ -159,12 +158,13 @@ def candidates(
     context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
 ) -> Candidates:
     """The outcomes that a version is chosen from, with the labels that its recipe wants."""
-    news = _news(context, batch, loop, recipe, parent)
+    since = since_of(context, loop, recipe, parent)
+    news = _news(context, batch, loop, recipe, parent, since)
     soft: SoftLabels | None = None
     if recipe.config.labels is not None:
         soft = soft_labels(context, loop, batch)
         news = relabelled(news, soft, loop.outcome.positive)
-    keys = keys_of(context, batch, loop, recipe, since_of(context, loop, recipe, parent))
+    keys = keys_of(context, batch, loop, recipe, since)
     if recipe.config.mode != FULL and parent.version:
         # A day's news are of few of all that is not settled: Spark looks for those first.
         said = ledger(context, loop, batch, after=parent.batch_id)
@@ -201,39 +201,38 @@ def parent_of(warehouse: Warehouse, batch_id: int, dataset: str) -> Parent:
 
 
 def _news(
-    context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
+    context: Context,
+    batch: Batch,
+    loop: LoopConfig,
+    recipe: supervised.Recipe,
+    parent: Parent,
+    since: datetime | None,
 ) -> DataFrame:
     """The last thing that became known of each inference since the parent version.
 
-    For a full version, the last thing known of each; nothing where nothing is new.
+    For a full version, the last thing known of each; nothing where nothing is new. All responded
+    after `since`.
     """
-    since = _telling(ledger(context, loop, batch, after=parent.batch_id), recipe)
+    said = ledger(context, loop, batch, after=parent.batch_id)
     if recipe.config.mode == FULL:
-        whole = since if since.isEmpty() else ledger(context, loop, batch)
-        news = _last(whole, recipe)
+        is_news = not _telling(said, recipe).isEmpty()
+        news = _last(ledger(context, loop, batch) if is_news else said.limit(0), recipe)
     elif recipe.config.late == USE:
-        news = _news_or_late(context, batch, loop, recipe, parent)
+        # What came late is held against all that was known, and may be no news.
+        whole = ledger(context, loop, batch, since)
+        touched = whole.join(said.select("inference_id").distinct(), "inference_id", "left_semi")
+        last = _last(touched, recipe, "batch_id")
+        news = last.where(F.col("batch_id") > parent.batch_id).drop("batch_id")
     else:
-        news = _last(since, recipe)
+        news = _last(said, recipe)
     if recipe.config.sources.misbehaving == "keep":
         return news
-    return marked(context, loop, batch, news, since_of(context, loop, recipe, parent))
-
-
-def _news_or_late(
-    context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
-) -> DataFrame:
-    """As `_news`: what came late is held against all that was known, and may be no news."""
-    since = ledger(context, loop, batch, after=parent.batch_id).select("inference_id").distinct()
-    whole = ledger(context, loop, batch, since_of(context, loop, recipe, parent))
-    last = _last(whole.join(since, "inference_id", "left_semi"), recipe, "batch_id")
-    return last.where(F.col("batch_id") > parent.batch_id).drop("batch_id")
+    return marked(context, loop, batch, news, since)
 
 
 def _telling(said: DataFrame, recipe: supervised.Recipe) -> DataFrame:
     """The rows of the ledger that a label may be of."""
-    late = (LATE,) if recipe.config.late == USE else ()
-    return said.where(F.col("timing").isin(*KNOWN_BY, *late))
+    return said.where(F.col("timing").isin(*telling(late=recipe.config.late == USE)))
 
 
 def _last(said: DataFrame, recipe: supervised.Recipe, *names: str) -> DataFrame:

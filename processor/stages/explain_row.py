@@ -19,8 +19,8 @@ from processor.datasets.reasons import reason
 from processor.errors import ConfigError
 from processor.feedback import Question, Served, question_of, served
 from processor.feedback.eventwise import heeded, once, timing
-from processor.feedback.rule import KNOWN_BY, LATE, ON_TIME
-from processor.feedback.standing import deciding
+from processor.feedback.rule import ON_TIME
+from processor.feedback.standing import deciding, telling
 from processor.stages import catalog, lookup
 from processor.stages.base import Context
 from processor.stages.choices import FULL, USE, Parent, parent_of
@@ -149,8 +149,7 @@ def _not_asked(events: list[Row], one: Served | None, said: list[Row], asked: As
     if one is None:
         return _not_seen(events, asked)
     late = asked.source.recipe.config.late == USE
-    telling = (*KNOWN_BY, LATE) if late else KNOWN_BY
-    known = [row["batch"] for row in said if row["timing"] in telling]
+    known = [row["batch"] for row in said if row["timing"] in telling(late=late)]
     by_then = deciding((row for row in said if row["batch"] <= asked.batch_id), late=late)
     if by_then is None:
         return _not_known(one, known, asked)

@@ -18,8 +18,7 @@ from tests.e2e.world import Site
 from tests.unit.cli.conftest import Ended, ended
 
 Bfp = Callable[..., Ended]
-LIMIT = 60.0  # seconds
-WITH_SPARK = ("run", "replay", "backfill", "verify")
+WITH_SPARK = ("backfill", "verify")
 
 
 @pytest.fixture
@@ -32,7 +31,6 @@ def bfp(
     def here(*_: object) -> Iterator[Callable[[], SparkSession]]:
         yield lambda: spark
 
-    monkeypatch.setenv("COLUMNS", "200")
     for name in WITH_SPARK:
         monkeypatch.setattr(f"processor.cli.{name}.on_demand", here)
     return lambda *words, config: ended(monkeypatch, capsys, [*words, "--config", str(config)])

@@ -18,7 +18,7 @@ from processor.local.stack import Stack
 from processor.simulate.topics import create_topics
 from tests.e2e.test_commands import Ended, bfp, ran
 from tests.e2e.world import Site, World
-from tests.kafka.test_capture import until
+from tests.kafka.capture import until
 from tests.kafka.test_offsets import deleted
 
 LIMIT = 60.0  # seconds

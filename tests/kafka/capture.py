@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 
@@ -24,8 +25,9 @@ from processor.table import Table
 from processor.tables import LOG, LOSSES, PROOFS
 from processor.warehouse import Warehouse
 from tests.kafka.reader import messages
+from tests.kafka.test_offsets import send
 
-LIMIT = 30.0  # seconds
+LIMIT, WAIT = 30.0, 60.0  # seconds
 COORDINATES = ("topic", "partition", "offset")
 Record = tuple[str, int, int, bytes | None, bytes | None]
 """Topic, partition, offset, key and value."""
@@ -161,3 +163,30 @@ def consumed(stack: Stack, topic: str, partition: int = 0, start: int = 0) -> li
         assert not isinstance(value, str)
         found.append((*place, key, value))
     return found
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Waits until it is so; fails, saying what is not, after WAIT."""
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, what
+
+
+def planned(capture: Capture, producer: Producer, records: int) -> Batch:
+    """The plan of the next batch, to which so many records came in the first topic."""
+    send(producer, capture.topics[0], records)
+    batch = capture.planned()
+    assert batch is not None
+    return batch
+
+
+def taken(capture: Capture) -> int:
+    """Takes the next batch."""
+    batch = capture.planned()
+    assert batch is not None
+    capture.land(batch)
+    return batch.id
+
+
+Made = Callable[..., Capture]
+"""Makes a warehouse over two new topics; the first as asked for, the second empty."""

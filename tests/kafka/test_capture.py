@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
-from pyspark.sql import SparkSession
+from confluent_kafka import Producer
 
 from processor.config import KafkaConfig
 from processor.errors import LossDetected
 from processor.kafka.offsets import Broker
 from processor.local.stack import Stack
-from processor.stages import snapshot, validate
 from processor.stages.base import Accepted
 from processor.stages.pipeline import PLAN
-from processor.tables import BATCHES, LOG, PROOFS, TYPED
-from tests.kafka.capture import Between, Capture, consumed
-from tests.kafka.reader import groups
-from tests.kafka.test_offsets import created, deleted, own_name, send, transactions
+from processor.tables import BATCHES, LOG, PROOFS
+from tests.kafka.capture import Between, Made, consumed, planned, taken, until
+from tests.kafka.test_offsets import created, deleted, send, transactions
 
 LIMIT = 60.0  # seconds
 FIRST = "offsets"
-Made = Callable[..., Capture]
-
-
-@pytest.fixture
-def kafka(stack: Stack) -> KafkaConfig:
-    return KafkaConfig(bootstrap_servers=stack.bootstrap_servers)
-
-
-@pytest.fixture
-def producer(kafka: KafkaConfig) -> Producer:
-    return Producer({"bootstrap.servers": kafka.bootstrap_servers})
-
-
-@pytest.fixture
-def made(stack: Stack, kafka: KafkaConfig, spark: SparkSession, tmp_path: Path) -> Made:
-    """A warehouse over two new topics; the first as asked for, the second empty."""
-
-    def make(
-        partitions: int = 1, config: dict[str, str] | None = None, flags: tuple[str, ...] = ()
-    ) -> Capture:
-        topics = created(kafka, own_name(), partitions, config), created(kafka, own_name())
-        return Capture(spark, stack, tmp_path / "warehouse", topics, flags)
-
-    return make
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, what
 
 
 def stable(kafka: KafkaConfig, topic: str) -> None:
@@ -72,26 +35,6 @@ def made_anew(kafka: KafkaConfig, topic: str) -> None:
     deleted(kafka, topic)
     until(lambda: not Broker(kafka).bounds([topic]), "the topic is gone")
     created(kafka, topic)
-
-
-def rewritten(capture: Capture, name: str, instead: Mapping[str, pa.Table | None]) -> Capture:
-    """The warehouse as somebody left it who wrote other rows of some tables; None: not at all."""
-    other = capture.elsewhere(capture.home.with_name(name))
-    last = capture.warehouse.committed(BATCHES, PLAN)
-    other.warehouse.append_once(BATCHES, capture.warehouse.rows(BATCHES), PLAN, last)
-    for stage in (snapshot.STAGE, validate.STAGE):
-        for table in stage.writes:
-            rows = instead.get(table.name, capture.warehouse.rows(table))
-            if rows is not None:
-                other.warehouse.append_once(table, rows, stage.writer(table), last)
-    return other
-
-
-def taken(capture: Capture) -> int:
-    batch = capture.planned()
-    assert batch is not None
-    capture.land(batch)
-    return batch.id
 
 
 def test_transactions_are_told_apart_also_where_ranges_end_on_their_markers(
@@ -318,9 +261,7 @@ def test_retention_that_overtook_the_plan_is_stored_and_stops_until_accepted(
 
 def test_retention_between_plan_and_read(made: Made, producer: Producer) -> None:
     capture = made()
-    send(producer, capture.topics[0], 6)
-    batch = capture.planned()
-    assert batch is not None
+    batch = planned(capture, producer, 6)
     capture.delete_before(2)
     with pytest.raises(LossDetected, match=r"\[0, 2\)"):
         capture.land(batch)
@@ -331,9 +272,7 @@ def test_stopped_between_the_loss_and_the_log_it_is_stored_once(
     made: Made, producer: Producer
 ) -> None:
     capture = made()
-    send(producer, capture.topics[0], 6)
-    batch = capture.planned()
-    assert batch is not None
+    batch = planned(capture, producer, 6)
     capture.delete_before(2)
 
     def stop() -> None:
@@ -352,9 +291,7 @@ def test_retention_while_reading_is_asked_again_and_named_to_the_offset(
     made: Made, producer: Producer
 ) -> None:
     capture = made()
-    send(producer, capture.topics[0], 6)
-    batch = capture.planned()
-    assert batch is not None
+    batch = planned(capture, producer, 6)
     reading = Between(str(capture.home), lambda: capture.delete_before(5), computed=False)
     with pytest.raises(LossDetected, match=r"\[0, 5\)"):
         capture.land(batch, warehouse=reading)
@@ -365,9 +302,7 @@ def test_retention_while_reading_is_asked_again_and_named_to_the_offset(
 
 def test_retention_between_read_and_commit_loses_nothing(made: Made, producer: Producer) -> None:
     capture = made()
-    send(producer, capture.topics[0], 6)
-    batch = capture.planned()
-    assert batch is not None
+    batch = planned(capture, producer, 6)
     late = Between(str(capture.home), lambda: capture.delete_before(5), computed=True)
     capture.land(batch, warehouse=late)
     assert (capture.losses(), capture.proof(1)) == ([], {"landed": 6})
@@ -397,9 +332,7 @@ def test_a_committed_record_that_the_log_lacks_is_not_taken_for_an_aborted_one(
     made: Made, producer: Producer
 ) -> None:
     capture = made()
-    send(producer, capture.topics[0], 5)
-    batch = capture.planned()
-    assert batch is not None
+    batch = planned(capture, producer, 5)
     other = capture.elsewhere(capture.home.with_name("other"))
     other.land(batch)
     kept = other.warehouse.rows(LOG, where=[("offset", "!=", 3)])
@@ -407,132 +340,3 @@ def test_a_committed_record_that_the_log_lacks_is_not_taken_for_an_aborted_one(
     with pytest.raises(LossDetected, match="1 of 5 unexplained"):
         capture.land(batch)
     assert capture.rows(PROOFS) == []
-
-
-def test_verify_finds_what_was_changed_dropped_or_doubled(made: Made, producer: Producer) -> None:
-    capture = made()
-    send(producer, capture.topics[0], 6)
-    taken(capture)
-    assert capture.verified(kafka=True).compared == 6
-    whole = capture.warehouse.rows(LOG)
-    values = whole["value"].to_pylist()
-    changed = whole.set_column(
-        whole.column_names.index("value"), whole.schema.field("value"), [[b"x", *values[1:]]]
-    )
-    for number, (rows, what) in enumerate(
-        (
-            (whole.slice(1), "the log has 5 rows, the proof says 6"),
-            (changed, "the log's digest is"),
-            (whole.take([0, 0, 1, 2, 3, 4]), "1 offsets are in the log more than once"),
-        )
-    ):
-        other = capture.elsewhere(capture.home.with_name(f"tampered{number}"))
-        for table, writer, kept in (
-            (BATCHES, PLAN, capture.warehouse.rows(BATCHES)),
-            (PROOFS, "snapshot/proofs", capture.warehouse.rows(PROOFS)),
-            (LOG, "snapshot/log", rows),
-        ):
-            other.warehouse.append_once(table, kept, writer, 1)
-        found = [finding.what for finding in other.verified().findings]
-        assert any(said.startswith(what) for said in found), found
-        against = [f.what for f in other.verified(kafka=True).findings if f.batch is None]
-        assert len(against) == 1
-
-
-def test_verify_finds_what_is_gone_without_a_trace(made: Made, producer: Producer) -> None:
-    capture = made()
-    for count in (6, 4):
-        send(producer, capture.topics[0], count)
-        taken(capture)
-    assert not capture.verified().findings
-    log, proofs, typed = map(capture.warehouse.rows, (LOG, PROOFS, TYPED["inferences"]))
-    others = pc.or_(pc.equal(proofs["batch_id"], 1), pc.equal(proofs["topic"], capture.topics[1]))
-    first = {
-        "log": log.filter(pc.equal(log["batch_id"], 1)),
-        "proofs": proofs.filter(others),
-        "inferences": typed.filter(pc.equal(typed["batch_id"], 1)),
-    }
-    doubled = pa.concat_tables([typed, typed.filter(pc.equal(typed["batch_id"], 2)).slice(3)])
-    for name, instead, what in (
-        ("undecoded", {"inferences": first["inferences"]}, "0 typed rows stand for 4 rows"),
-        ("doubled", {"inferences": doubled}, "5 typed rows stand for 4 rows"),
-        ("unproven", first, "its proof is gone"),
-    ):
-        (finding,) = rewritten(capture, name, instead).verified().findings
-        assert finding[:3] == (2, capture.topics[0], 0)
-        assert finding.what.startswith(what)
-
-
-def test_verify_does_not_judge_what_is_not_proven_or_decoded_yet(
-    made: Made, producer: Producer
-) -> None:
-    capture = made()
-    send(producer, capture.topics[0], 3)
-    batch = capture.planned()
-    assert batch is not None
-    assert not capture.verified().findings
-    capture.land(batch)
-    assert not rewritten(capture, "killed", {"inferences": None}).verified().findings
-    assert (
-        not rewritten(capture, "sooner", {"inferences": None, "proofs": None}).verified().findings
-    )
-
-
-def test_verify_finds_a_gap_between_batches(made: Made, producer: Producer) -> None:
-    capture = made()
-    send(producer, capture.topics[0], 3)
-    batch = capture.planned()
-    assert batch is not None
-    capture.land(batch)
-    rows = capture.warehouse.rows(BATCHES).to_pylist()
-    (own, empty) = sorted(rows, key=lambda row: row["topic"] != capture.topics[0])
-    skipping = {**own, "batch_id": 2, "start_offset": 4, "end_offset": 4}
-    capture.warehouse.append_once(BATCHES, [skipping, {**empty, "batch_id": 2}], PLAN, 2)
-    (finding,) = capture.verified().findings
-    assert finding.what == "it begins at 4, the batch before ended at 3"
-
-
-def test_a_consumer_of_the_same_topics_keeps_its_assignment_its_place_and_its_records(
-    made: Made, producer: Producer, stack: Stack
-) -> None:
-    capture = made(partitions=2)
-    topic, own = capture.topics[0], own_name()
-    for partition in range(2):
-        send(producer, topic, 20, partition)
-    before = groups(stack.bootstrap_servers)
-    seen: list[tuple[int, int]] = []
-    happened: list[str] = []
-    streaming = Consumer(
-        {
-            "bootstrap.servers": stack.bootstrap_servers,
-            "group.id": own,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    streaming.subscribe(
-        [topic],
-        on_assign=lambda _, places: happened.append(f"assigned {len(places)}"),
-        on_revoke=lambda *_: happened.append("revoked"),
-        on_lost=lambda *_: happened.append("lost"),
-    )
-
-    def read(count: int) -> bool:
-        if (message := streaming.poll(0.1)) is not None and message.error() is None:
-            seen.append((message.partition() or 0, message.offset() or 0))
-        return len(seen) >= count
-
-    until(lambda: read(10), "the first records have come")
-    streaming.commit(offsets=[TopicPartition(topic, 0, 3)], asynchronous=False)
-    assert taken(capture) == 1
-    for partition in range(2):
-        send(producer, topic, 5, partition)
-    assert taken(capture) == 2
-    assert capture.proof(1) == {"landed": 20}
-    until(lambda: read(50), "all records have come")
-    assert sorted(seen) == [(partition, n) for partition in range(2) for n in range(25)]
-    assert happened == ["assigned 2"]
-    (mine,) = streaming.committed([TopicPartition(topic, 0)], LIMIT)
-    assert mine.offset == 3
-    assert groups(stack.bootstrap_servers) == {**before, own: {topic}}
-    streaming.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +26,9 @@ from processor.stages.base import Request
 from processor.stages.cut import Cut, Past, next_cut
 from processor.stages.unread import unread
 from processor.warehouse import Warehouse
+from tests.kafka import capture
 
-LIMIT, PAUSE = 30.0, 0.1  # seconds
+LIMIT = 30.0  # seconds
 NO_PATIENCE, PATIENCE = timedelta(0), timedelta(seconds=LIMIT)
 NOTHING_READ = Past({}, (), None, None)
 T0 = datetime(2024, 5, 1, tzinfo=UTC)
@@ -251,8 +251,7 @@ def test_input_topics_that_are_all_gone_are_loss_once_they_were_read(
     admin = inputs.admin
     admin.delete_topics([inputs.topic])[inputs.topic].result(LIMIT)
     broker = Broker(inputs.config.kafka)
-    while broker.bounds([inputs.topic]):
-        time.sleep(PAUSE)
+    capture.until(lambda: not broker.bounds([inputs.topic]), "the topic is gone")
     with pytest.raises(LossDetected, match="was read to offset 1 and is gone"):
         inputs.cut(until, past)
 

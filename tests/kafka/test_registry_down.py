@@ -63,6 +63,12 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         yield found
 
 
+def forgiving(spark: SparkSession, stack: Stack, url: str, home: Path) -> Lab:
+    """A lab whose batches go on though the larger part of their records may be quarantined."""
+    settings = {"defects": {"max_share": 0.6, "min_rows": 1}}
+    return Lab(spark, stack.bootstrap_servers, url, home, settings=settings).create()
+
+
 def say_events(lab: Lab, number: int, text: str, mark: str) -> set[str]:
     """Inferences, all of them answered; their ids."""
     assert lab.registry is not None
@@ -100,9 +106,7 @@ def test_known_schemas_outlive_the_registry_and_unknown_ones_wait_for_it(
     stack: Stack, spark: SparkSession, registry: Registry, tmp_path: Path
 ) -> None:
     url = registry.start()
-    settings = {"defects": {"max_share": 0.6, "min_rows": 1}}
-    home = tmp_path / "home"
-    lab = Lab(spark, stack.bootstrap_servers, url, home, settings=settings).create()
+    lab = forgiving(spark, stack, url, tmp_path / "home")
     topic, text, later = lab.topic("inferences"), contract(RECORD).text, wider(RECORD)
     known, unknown = registered(url, topic, text), registered(url, topic, later)
 
@@ -156,9 +160,7 @@ def test_a_registry_that_dies_between_landing_and_decoding_is_not_missed(
 ) -> None:
     """What it said in a run before is known; what it was never asked waits for it."""
     url = registry.start()
-    settings = {"defects": {"max_share": 0.6, "min_rows": 1}}
-    home = tmp_path / "home"
-    lab = Lab(spark, stack.bootstrap_servers, url, home, settings=settings).create()
+    lab = forgiving(spark, stack, url, tmp_path / "home")
     text, later = contract(RECORD).text, wider(RECORD)
     known, unknown = (registered(url, lab.topic("inferences"), each) for each in (text, later))
     say_events(lab, known, text, "first")

@@ -25,6 +25,21 @@ def configured(home: Path, loops: Mapping[str, LoopConfig]) -> Config:
     return base.model_copy(update={"loop": loops})
 
 
+def served(name: str, **more: Any) -> Row:  # noqa: ANN401  # any field
+    """An inference that somebody saw, and that may be trained on."""
+    return {
+        "inference_id": name,
+        "model_name": "bot",
+        "model_version": "1",
+        "role": "PRIMARY",
+        "status": "OK",
+        "event_time": T0,
+        "training_allowed": True,
+        "log_keep_prob": 1.0,
+        **more,
+    }
+
+
 def typed(table: Table, row: Row, batch: int, offset: int) -> Row:
     """A valid row of a typed table, with what `row` says."""
     origin = {"batch_id": batch, "topic": table.name, "partition": 0, "offset": offset}

@@ -19,7 +19,7 @@ from processor.stages import solicit
 from processor.stages.base import Context
 from processor.tables import LABEL_REQUESTS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
-from tests.spark.planted import T0, Row, configured, typed
+from tests.spark.planted import T0, Row, configured, served, typed
 
 DAY = timedelta(days=1)
 MARKS = {1: T0 + DAY, 2: T0 + 2 * DAY}
@@ -47,20 +47,8 @@ FLOOD, KINDS = 300, 100
 
 
 def output(name: str, request: str | None, label: str | None, **more: Any) -> Row:  # noqa: ANN401  # any field
-    return {
-        "inference_id": name,
-        "request_id": request,
-        "model_name": "bot",
-        "model_version": "1",
-        "role": "PRIMARY",
-        "status": "OK",
-        "event_time": T0,
-        "training_allowed": True,
-        "log_keep_prob": 1.0,
-        "pred_label": label,
-        "class_probs": [("true", 0.75), ("false", 0.25)],
-        **more,
-    }
+    told = {"request_id": request, "pred_label": label}
+    return served(name, **told, **{"class_probs": [("true", 0.75), ("false", 0.25)], **more})
 
 
 def shadow(name: str, request: str, label: str | None, version: str, **more: Any) -> Row:  # noqa: ANN401  # any field

@@ -21,7 +21,7 @@ from processor.stages.recipes import POLICIES
 from processor.stages.tune import tune
 from processor.tables import BATCHES, LABEL_REQUESTS, MEASUREMENTS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
-from tests.spark.planted import T0, Row, configured, typed
+from tests.spark.planted import T0, Row, configured, served, typed
 
 Numbers = npt.NDArray[np.float64]
 DAY = timedelta(days=1)
@@ -78,18 +78,7 @@ class World:
     @staticmethod
     def inference(name: str, rng: Random) -> Row:
         p = 0.5 + 0.5 * rng.random() ** 2
-        return {
-            "inference_id": name,
-            "model_name": "bot",
-            "model_version": "1",
-            "role": "PRIMARY",
-            "status": "OK",
-            "event_time": T0,
-            "training_allowed": True,
-            "log_keep_prob": 1.0,
-            "pred_label": "true",
-            "class_probs": [("true", p), ("false", 1 - p)],
-        }
+        return served(name, pred_label="true", class_probs=[("true", p), ("false", 1 - p)])
 
     def plan(self, number: int) -> None:
         told = {"batch_id": number, "topic": "t", "partition": 0, "planned_at": T0, "run_id": "r"}

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.datasets.allotment import fill
+from processor.datasets.allotment import chances, fill
 from processor.datasets.sampling.base import Policy, read
 from processor.sections import Names, Section
 
@@ -88,11 +88,7 @@ def cell(params: Params) -> Column:
 def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
     """As many rows of each cell; what a small one cannot give, the others do."""
     sizes = list(cells.values())
-    given = fill([1.0] * len(sizes), [0.0] * len(sizes), sizes, params.rows)
-    return {
-        name: min(1.0, float(expected) / size)
-        for (name, size), expected in zip(cells.items(), given, strict=True)
-    }
+    return chances(cells, fill([1.0] * len(sizes), [0.0] * len(sizes), sizes, params.rows))
 
 
 ENTRY = Policy("diverse", Params, cell, allot, reads)

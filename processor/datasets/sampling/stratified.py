@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, mo
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from processor.datasets.allotment import fill, neyman
+from processor.datasets.allotment import chances, fill, neyman
 from processor.datasets.sampling.base import Policy, read
 from processor.plugins import nearest
 from processor.sections import Section
@@ -117,11 +117,8 @@ def allot(cells: Mapping[str, float], params: Params) -> dict[str, float]:
     claimed = fill(shares, least, sizes, params.rows)
     # What no share claims, because those that have one are kept whole, goes by size.
     given = fill(sizes, claimed, sizes, params.rows)
-    chances = {
-        stratum: min(1.0, float(expected) / size)
-        for stratum, size, expected in zip(strata, sizes, given, strict=True)
-    }
-    return {name: chances[_parted(name)[0]] for name in cells}
+    each = chances(dict(zip(strata, sizes, strict=True)), given)
+    return {name: each[_parted(name)[0]] for name in cells}
 
 
 SHARES: Mapping[str, Callable[[list[float], list[float], list[float]], Any]] = {

@@ -1,0 +1,68 @@
+"""What a loop asks, and what it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from processor.errors import ConfigError
+from processor.feedback import questions
+from tests.unit.asking import Event, loop
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"signal": "thumb"}, "did you mean 'thumbs'"),
+        ({"signal": "thumbs", "level": "sessions"}, "did you mean 'session'"),
+        ({"signal": "thumbs", "level": "request"}, "feedback has no level 'request'"),
+        ({"signal": "thumbs", "from": "ground_truth"}, "from: feedback"),
+        ({}, "signal: NAME"),
+        ({"signal": "thumbs", "threshold": 1}, "leave `threshold` out"),
+        ({"signal": "reward", "scale": [1, 5]}, "leave `scale` out, or write `signal: rating`"),
+        ({"signal": "dwell", "default": "negative"}, "`threshold`"),
+        ({"signal": "ranking", "default": "negative"}, "leave `default` out"),
+        ({"signal": "thumbs", "level": "session"}, "first, last, time_decay, uniform"),
+        ({"signal": "thumbs", "credit": {"rule": "last"}}, "leave `credit` out"),
+        ({"signal": "thumbs", "session_gap": "1h"}, "leave `session_gap` out, or write `level:"),
+        (
+            {"signal": "thumbs", "level": "session", "session_gap": "30m"},
+            "needs a rule of credit",
+        ),
+        (
+            {"signal": "thumbs", "level": "session", "credit": {"rule": "lst"}},
+            "did you mean 'last'",
+        ),
+        (
+            {"signal": "thumbs", "level": "session", "credit": {"rule": "last", "half_life": "1d"}},
+            "unknown key 'half_life'",
+        ),
+        (
+            {"signal": "thumbs", "level": "session", "credit": {"rule": "time_decay"}},
+            "half_life",
+        ),
+        (
+            {"signal": "preference", "level": "session", "credit": {"rule": "last"}},
+            "names its inferences itself",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_with_what_to_write(
+    told: Event, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        questions(loop(outcome={"metric": "m", "window": "1h", **told}))
+    assert expected in str(refused.value)
+
+
+def test_a_loop_without_signals_means_what_it_did() -> None:
+    for source, signal in (("ground_truth", "ground_truth"), ("feedback", "label")):
+        (found,) = questions(loop(outcome={"metric": "m", "from": source, "window": "1h"}))
+        assert (found.signal.name, found.level.name, found.credit) == (signal, "inference", None)
+
+
+def test_a_loop_asks_for_several_metrics_each_once() -> None:
+    main = {"metric": "m", "signal": "thumbs", "window": "1h"}
+    more = [{"metric": "n", "signal": "dwell", "window": "2h"}]
+    assert [q.rule.metric for q in questions(loop(outcome=main, outcomes=more))] == ["m", "n"]
+    with pytest.raises(ConfigError, match="asks for 'm' twice"):
+        questions(loop(outcome=main, outcomes=[main]))
