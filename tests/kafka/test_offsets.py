@@ -16,15 +16,9 @@ from processor.batches import Partition
 from processor.config import KafkaConfig
 from processor.errors import Unavailable
 from processor.kafka.offsets import Broker
-from processor.local.stack import Stack
 
 LIMIT = 30.0  # seconds
 NOBODY = "127.0.0.1:1"  # a port at which no broker listens
-
-
-@pytest.fixture
-def kafka(stack: Stack) -> KafkaConfig:
-    return KafkaConfig(bootstrap_servers=stack.bootstrap_servers)
 
 
 def created(
