@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +20,9 @@ from processor.errors import Unavailable
 GUARD = Path(__file__).parent / "guard.sh"
 POLL_SECONDS = 0.05
 STOP_SECONDS = 15.0  # how long a program may take to stop before it is made to
+PORTS = range(20_000, 32_768)
+"""Where services listen: below the ports that Linux and macOS give to connections."""
+PORTS_TRIED = 100
 STATE, LOG = "service.json", "output.log"
 STDERR = 2  # its number, as the system has it
 _TAIL = 2000  # characters of its output that an error shows
@@ -167,16 +171,17 @@ def answers(port: int) -> bool:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A port nobody listens on: the preferred one, if it is free."""
-    for port in (preferred, 0):
-        if port is None:
-            continue
+    """A port nobody listens on: the preferred one, if it is free.
+
+    Else it is one that no connection is given while the program that wants it starts.
+    """
+    tried = random.SystemRandom().sample(PORTS, PORTS_TRIED)
+    for port in tried if preferred is None else (preferred, *tried):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            chosen: int = probe.getsockname()[1]
-            return chosen
+            return port
     raise Unavailable("this machine has no free port", remedy="end some programs, and try again")

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from processor.local.places import cache_dir
 from processor.local.scratch import scratch
 
 ENDS_SECONDS = 15.0
+CONNECTIONS = 50
 
 
 # Jars
@@ -268,6 +270,16 @@ def test_a_port_that_is_taken_is_replaced_and_a_free_one_kept() -> None:
         assert other != port
     assert service.free_port(other) == other
     assert not service.answers(other)
+
+
+def test_no_connection_is_given_a_port_that_a_service_is_about_to_take() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as opened:
+        there = server.getsockname()
+        made = [opened.enter_context(socket.create_connection(there)) for _ in range(CONNECTIONS)]
+        given = {each.getsockname()[1] for each in made}
+    assert len(given) == CONNECTIONS
+    assert not given & set(service.PORTS)
+    assert service.free_port() in service.PORTS
 
 
 def test_a_folder_that_cannot_be_made_is_said(
