@@ -188,9 +188,14 @@ class DatasetConfig(Section):
 
     @model_validator(mode="after")
     def _fitted_labels_are_of_votes_on_time(self) -> Self:
-        if self.labels is not None and self.late == "use":
+        if self.labels is not None and self.uses_late:
             raise ValueError("labels are fitted to votes on time: `late: use` goes without them")
         return self
+
+    @property
+    def uses_late(self) -> bool:
+        """Whether an answer that came late may be the label."""
+        return self.late == "use"
 
 
 class EvaluationConfig(Section):

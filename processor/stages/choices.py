@@ -18,7 +18,8 @@ from processor.datasets.split import group
 from processor.datasets.weights import ALL, effective_rows
 from processor.feedback.outcomes import KNOWN, PLACE, first_by
 from processor.feedback.question import question_of
-from processor.feedback.standing import latest, latest_or_late, telling
+from processor.feedback.rule import KNOWN_BY
+from processor.feedback.standing import latest, latest_or_late
 from processor.loops import LoopConfig
 from processor.measurements import INSUFFICIENT, OVERALL, Measurement, dataset_metric
 from processor.stages import enrichment
@@ -30,7 +31,7 @@ from processor.stages.sources import inferences, ledger
 from processor.tables import DATASETS
 from processor.warehouse import Warehouse
 
-FULL, USE = "full", "use"
+FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
     since = since_of(context, loop, recipe, parent)
     fresh = labels.total()
     if fresh and recipe.config.mode == FULL:
-        news = _telling(ledger(context, loop, batch, after=parent.batch_id), recipe)
+        news = _changes(context, batch, loop, recipe, parent, since)
         fresh = chosen.join(news, "inference_id", "left_semi").count()
     told = (labels, dropped, effective, fresh, asked.fit, asked.confusion)
     likeliest = max(given.values(), default=0.0)
@@ -213,30 +214,36 @@ def _news(
     For a full version, the last thing known of each; nothing where nothing is new. All responded
     after `since`.
     """
-    said = ledger(context, loop, batch, after=parent.batch_id)
+    news = _changes(context, batch, loop, recipe, parent, since)
     if recipe.config.mode == FULL:
-        is_news = not _telling(said, recipe).isEmpty()
-        news = _last(ledger(context, loop, batch) if is_news else said.limit(0), recipe)
-    elif recipe.config.late == USE:
-        # What came late is held against all that was known, and may be no news.
-        whole = ledger(context, loop, batch, since)
-        touched = whole.join(said.select("inference_id").distinct(), "inference_id", "left_semi")
-        last = _last(touched, recipe, "batch_id")
-        news = last.where(F.col("batch_id") > parent.batch_id).drop("batch_id")
-    else:
-        news = _last(said, recipe)
+        news = news.limit(0) if news.isEmpty() else ledger(context, loop, batch)
+    news = _last(news, recipe)
     if recipe.config.sources.misbehaving == "keep":
         return news
     return marked(context, loop, batch, news, since)
 
 
-def _telling(said: DataFrame, recipe: supervised.Recipe) -> DataFrame:
-    """The rows of the ledger that a label may be of."""
-    return said.where(F.col("timing").isin(*telling(late=recipe.config.late == USE)))
+def _changes(
+    context: Context,
+    batch: Batch,
+    loop: LoopConfig,
+    recipe: supervised.Recipe,
+    parent: Parent,
+    since: datetime | None,
+) -> DataFrame:
+    """The rows of the ledger by which something became known, or changed, since the parent."""
+    said = ledger(context, loop, batch, after=parent.batch_id)
+    if not recipe.config.uses_late:
+        return said.where(F.col("timing").isin(*KNOWN_BY))
+    # What came late is held against all that was known, and may be no news.
+    whole = ledger(context, loop, batch, since)
+    touched = whole.join(said.select("inference_id").distinct(), "inference_id", "left_semi")
+    last = _last(touched, recipe, "batch_id", "timing")
+    return last.where(F.col("batch_id") > parent.batch_id)
 
 
 def _last(said: DataFrame, recipe: supervised.Recipe, *names: str) -> DataFrame:
-    last = latest_or_late if recipe.config.late == USE else latest
+    last = latest_or_late if recipe.config.uses_late else latest
     return last(said, *KNOWN, "origins", "answered_at", *names)
 
 

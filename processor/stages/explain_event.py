@@ -146,7 +146,7 @@ def ledger(warehouse: Warehouse, inference_id: str, row: Row | None = None) -> l
         {
             "batch": each["batch_id"],
             **{name: each[name] for name in _LEDGER},
-            "origins": [_place_of(origin) for origin in each["origins"]],
+            "origins": [place_of(origin) for origin in each["origins"]],
         }
         for each in ordered
     ]
@@ -166,5 +166,6 @@ def _is_of(made: Row, row: Row) -> bool:
     return any({name: origin[name] for name in names} == wanted for origin in made["origins"])
 
 
-def _place_of(origin: Row) -> str:
+def place_of(origin: Row) -> str:
+    """TOPIC/PARTITION/OFFSET."""
     return "/".join(str(origin[name]) for name in COORDINATES)

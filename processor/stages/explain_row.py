@@ -17,17 +17,18 @@ from pyspark.sql import SparkSession
 from processor.config import Config
 from processor.datasets.reasons import reason
 from processor.errors import ConfigError
-from processor.feedback import Question, Served, question_of, served
+from processor.feedback import Answer, Question, Served, question_of, served
 from processor.feedback.eventwise import heeded, once, timing
-from processor.feedback.rule import ON_TIME
+from processor.feedback.rule import LATE, ON_TIME
 from processor.feedback.standing import deciding, telling
 from processor.stages import catalog, lookup
 from processor.stages.base import Context
-from processor.stages.choices import FULL, USE, Parent, parent_of
+from processor.stages.choices import FULL, Parent, parent_of
 from processor.stages.decision import decided
-from processor.stages.explain_event import credited, ledger
+from processor.stages.explain_event import credited, ledger, place_of
 from processor.stages.explain_session import states
 from processor.stages.landing import attempt
+from processor.stages.lookup import Heard
 from processor.stages.recipes import Source
 from processor.warehouse import Warehouse
 
@@ -59,6 +60,11 @@ class Asked:
     def since(self) -> int:
         """The last batch of which the version holds nothing."""
         return 0 if self.source.recipe.config.mode == FULL else self.parent.batch_id
+
+    @property
+    def uses_late(self) -> bool:
+        """Whether an answer that came late may be what is known."""
+        return self.source.recipe.config.uses_late
 
     @property
     def question(self) -> Question:
@@ -107,7 +113,7 @@ def explain_row(
         "served": vars(one) if one else None,
         "window_closes": _closes(one, asked) if one else None,
         "watermark": asked.mark,
-        "answers": _answers(warehouse, one, asked) if one else [],
+        "answers": _answers(warehouse, one, asked, _by_then(said, asked)) if one else [],
         "session": _session(warehouse, output, asked) if output else [],
         "ledger": [row for row in said if row["batch"] <= asked.batch_id],
         "ledger_since": [row for row in said if row["batch"] > asked.batch_id],
@@ -148,9 +154,8 @@ def _not_asked(events: list[Row], one: Served | None, said: list[Row], asked: As
     """Why the inference was no candidate; None if it was one."""
     if one is None:
         return _not_seen(events, asked)
-    late = asked.source.recipe.config.late == USE
-    known = [row["batch"] for row in said if row["timing"] in telling(late=late)]
-    by_then = deciding((row for row in said if row["batch"] <= asked.batch_id), late=late)
+    known = [row["batch"] for row in said if row["timing"] in telling(late=asked.uses_late)]
+    by_then = _by_then(said, asked)
     if by_then is None:
         return _not_known(one, known, asked)
     if by_then["batch"] <= asked.since:
@@ -160,6 +165,12 @@ def _not_asked(events: list[Row], one: Served | None, said: list[Row], asked: As
             f"its last outcome is of batch {by_then['batch']}, and {next(made)} was made with it"
         )
     return None
+
+
+def _by_then(said: list[Row], asked: Asked) -> Mapping[str, Any] | None:
+    """The row of the ledger that says what the version knew of the inference."""
+    told = (row for row in said if row["batch"] <= asked.batch_id)
+    return deciding(told, late=asked.uses_late)
 
 
 def _not_seen(events: list[Row], asked: Asked) -> str:
@@ -182,7 +193,9 @@ def _not_known(one: Served, known: list[int], asked: Asked) -> str:
     return f"no answer on time: its window was closed by {closes:%Y-%m-%d %H:%M:%S}{later}"
 
 
-def _answers(warehouse: Warehouse, one: Served, asked: Asked) -> list[Row]:
+def _answers(
+    warehouse: Warehouse, one: Served, asked: Asked, by_then: Mapping[str, Any] | None
+) -> list[Row]:
     """Every answer to the dataset's question that the inference has a part of."""
     question, key = asked.question, one.key
     if key is None:
@@ -191,8 +204,7 @@ def _answers(warehouse: Warehouse, one: Served, asked: Asked) -> list[Row]:
     answers = lookup.heard(warehouse, question, key, asked.batch_id)
     mine = list(credited(answers, outputs, question, one.inference_id))
     timed = [(each, credit, timing(each.answer, one, question.rule)) for each, credit in mine]
-    on_time = once(each.answer for each, _, when in timed if when == ON_TIME)
-    counts = {each.event_id for each in heeded(on_time, question.rule)}
+    counts = {each.event_id for each in heeded(_weighed(timed, by_then), question.rule)}
     names = ("event_id", "event_time", "op", "supersedes", "value", "reward")
     return [
         {
@@ -200,7 +212,18 @@ def _answers(warehouse: Warehouse, one: Served, asked: Asked) -> list[Row]:
             **{name: getattr(each.answer, name) for name in names},
             "timing": when,
             "credit": credit,
-            "counts": when == ON_TIME and each.answer.event_id in counts,
+            "counts": each.answer.event_id in counts,
         }
         for each, credit, when in timed
     ]
+
+
+def _weighed(
+    timed: list[tuple[Heard, float, str]], by_then: Mapping[str, Any] | None
+) -> list[Answer]:
+    """The answers that what is known follows from: those on time, or late ones in their place."""
+    if by_then is None or by_then["timing"] != LATE:
+        return once(each.answer for each, _, when in timed if when == ON_TIME)
+    return once(
+        each.answer for each, _, _ in timed if place_of(each.row["origin"]) in by_then["origins"]
+    )

@@ -13,7 +13,8 @@ from processor.datasets.chain import chain
 from processor.datasets.formats.base import Format
 from processor.datasets.sampling.base import Policy
 from processor.errors import ConfigError
-from processor.loops import LoopConfig
+from processor.feedback.question import question_of
+from processor.loops import DatasetConfig, LoopConfig
 from processor.plugins import Registry
 from processor.stages.soft_labels import check
 
@@ -69,6 +70,24 @@ def again(told: Mapping[str, Any], where: str) -> Source:
 def _source(loop: LoopConfig, number: int) -> Source:
     dataset = loop.datasets[number]
     check(loop, dataset)
+    _check_late(loop, dataset)
     where = f"the loop {loop.loop!r}, datasets.{number}.sampling"
     recipe = supervised.Recipe(dataset, chain(dataset.sampling, POLICIES, where))
     return Source(loop, recipe, tuple(FORMATS[name] for name in dataset.formats))
+
+
+def _check_late(loop: LoopConfig, dataset: DatasetConfig) -> None:
+    """Raises ConfigError where what came late cannot be held against what was known alone."""
+    if not dataset.uses_late:
+        return
+    question = question_of(loop, loop.outcome)
+    why = None
+    if question.level.shared:
+        why = "an answer that several share is divided among those that were known in time"
+    if question.rule.poll is not None:
+        why = "votes are weighed with those on time alone"
+    if why is not None:
+        raise ConfigError(
+            f"the dataset {dataset.name}: {why}, so none that came late is a label",
+            remedy="leave `late` out",
+        )

@@ -14,10 +14,11 @@ from pyspark.sql import SparkSession
 from processor.batches import Batch
 from processor.config import Config, load
 from processor.datasets import supervised
+from processor.errors import ConfigError
 from processor.feedback.standing import deciding, latest, latest_or_late
 from processor.loops import DatasetConfig, LabelsConfig, LoopConfig
 from processor.stages.base import Context
-from processor.stages.choices import candidates, parent_of
+from processor.stages.choices import candidates, choose, parent_of
 from processor.stages.recipes import recipes
 from processor.tables import BATCHES, DATASETS, OUTCOMES, PROOFS, TYPED
 from processor.warehouse import Warehouse
@@ -46,11 +47,13 @@ SAYS: dict[int, dict[int, Told]] = {
         BACK: ("LATE", None, 20),
     },
     3: {LAST: ("LATE", "no", 20), FIRST: ("OUTSIDE", "no", 90)},
+    4: {EARLIER: ("LATE", "no", 6)},
 }
 USED = {
     1: dict.fromkeys((CHANGED, EARLIER, BACK, SAME, LAST), "yes") | {SILENT: "no"},
     2: {CHANGED: "no", FIRST: "yes", SILENT: "yes"},
     3: {LAST: "no"},
+    4: {},
 }
 """What each increment has, where late answers are used."""
 
@@ -101,10 +104,14 @@ def context(
     return Context(config, made, "run", lambda: spark_session, lambda _: None)
 
 
+def made_of(number: int) -> Batch:
+    return Batch(number, (), MARK, "run", "h", "c")
+
+
 def version(context: Context, name: str, number: int) -> dict[int, str]:
     """The labels of the rows that a version of all batches up to `number` has."""
     of = next(each for each in recipes(context.config) if each.recipe.config.name == name)
-    batch = Batch(number, (), MARK, "run", "h", "c")
+    batch = made_of(number)
     parent = parent_of(context.warehouse, number, name)
     found = candidates(context, batch, of.loop, of.recipe, parent).frame
     rows = supervised.decide(found, {("",): 1.0}).where("reason = 'kept'")
@@ -121,15 +128,25 @@ def test_a_version_has_what_came_late_where_it_is_the_last_word(
         together |= USED[number]
         if number == 2:
             del together[BACK]
-    assert version(context, "full-use", batch) == together
+    assert version(context, "full-use", batch) == (together if USED[batch] else {})
+
+
+@pytest.mark.parametrize("mode", ["incremental", "full"])
+def test_only_rows_that_became_known_or_changed_are_new(context: Context, mode: str) -> None:
+    of = next(each for each in recipes(context.config) if each.recipe.config.name == f"{mode}-use")
+    for batch, changed in USED.items():
+        choice = choose(context, made_of(batch), of.loop, of.recipe)
+        choice.release()
+        assert choice.fresh == len(changed)
 
 
 @pytest.mark.parametrize("mode", ["incremental", "full"])
 def test_elsewhere_nothing_late_is_a_label(context: Context, mode: str) -> None:
     assert version(context, f"{mode}-leave", 1) == USED[1]
-    assert {number: version(context, f"{mode}-leave", number) for number in (2, 3)} == {
+    assert {number: version(context, f"{mode}-leave", number) for number in (2, 3, 4)} == {
         2: {},
         3: {},
+        4: {},
     }
 
 
@@ -170,3 +187,22 @@ def test_one_inference_is_told_the_same_as_many(spark: SparkSession) -> None:
 def test_fitted_labels_go_without_late_answers() -> None:
     with pytest.raises(ValidationError, match="fitted to votes on time"):
         DatasetConfig(name="d", late="use", labels=LabelsConfig(consensus="dawid_skene"))
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"consensus": {"rule": "majority"}}, "votes are weighed with those on time"),
+        (
+            {"from": "feedback", "level": "session", "credit": {"rule": "uniform"}},
+            "an answer that several share",
+        ),
+    ],
+)
+def test_what_is_weighed_with_others_goes_without_late_answers(
+    told: dict[str, Any], why: str
+) -> None:
+    config = load(None, [], {}).model_copy(update={"loop": {"l": loop(**told)}})
+    with pytest.raises(ConfigError, match=why) as refusal:
+        recipes(config)
+    assert refusal.value.remedy == "leave `late` out"
