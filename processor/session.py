@@ -135,6 +135,7 @@ def end(spark: SparkSession, seconds: float = ENDS_SECONDS) -> None:
     gateway = cast("Any", SparkContext._gateway)  # noqa: SLF001  # its process has no other name
     jvm: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
     try:
+        hush(spark)
         spark.stop()
     except Exception:
         # A signal that came in the middle of a call: nothing can be asked of the JVM any more.
@@ -152,6 +153,11 @@ def end(spark: SparkSession, seconds: float = ENDS_SECONDS) -> None:
     except subprocess.TimeoutExpired:
         jvm.kill()
         jvm.wait()
+
+
+def hush(spark: SparkSession) -> None:
+    """From now on the JVM logs nothing: what tasks lose when they are cancelled is no news."""
+    spark.sparkContext.setLogLevel("OFF")
 
 
 def _submitted_options(limits: LimitsConfig) -> Iterable[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from processor.errors import ProcessorError, Unavailable
-from processor.local.attached import end_when_asked
+from processor.local.attached import TERMINATED, end_when_asked
 from processor.plugins import nearest
 from processor.version import VERSION
 
@@ -81,6 +81,10 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo(STOPPED, err=True)
         sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == TERMINATED:
+            click.echo(STOPPED, err=True)
+        raise
     except ProcessorError as error:
         click.echo(f"error: {error}", err=True)
         _told(error)

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 
 from pyspark.sql import SparkSession
 
+from processor.session import hush
+
 AT_ONCE = 3  # two keep two cores busy, and one more is being planned
 
 
@@ -23,6 +25,7 @@ def at_once(spark: SparkSession) -> Iterator[ThreadPoolExecutor]:
     except BaseException:
         # Also on a signal: who waits for the end of the command does not wait for answers.
         with suppress(Exception):
+            hush(spark)
             spark.sparkContext.cancelAllJobs()
         raise
     finally:
