@@ -92,22 +92,27 @@ def main() -> None:
     except BrokenPipeError:
         _mute()
     except Exception as bug:  # noqa: BLE001  # the last line of defence: a bug has its own exit code
-        if (stopped := stopped_by(bug)) is not None:
-            click.echo(STOPPED, err=True)
-            sys.exit(stopped)
-        if isinstance(bug, OSError) and bug.errno in NO_ROOM:
-            full = Unavailable(str(bug), remedy="make room, and run again")
-            click.echo(f"error: {full}", err=True)
-            try:
-                _told(full)
-                sys.stdout.flush()
-            except OSError:  # stdout itself is full
-                _mute()
-            sys.exit(full.exit_code)
-        traceback.print_exc()
-        click.echo("this is a bug: please report it with the lines above", err=True)
-        _document(type(bug).__name__, str(bug), "report it with what stands on stderr", BUG)
-        sys.exit(BUG)
+        sys.exit(_unexpected(bug))
+
+
+def _unexpected(bug: Exception) -> int:
+    """Says what an error is that no command expects; its exit code."""
+    if (stopped := stopped_by(bug)) is not None:
+        click.echo(STOPPED, err=True)
+        return stopped
+    if isinstance(bug, OSError) and bug.errno in NO_ROOM:
+        full = Unavailable(str(bug), remedy="make room, and run again")
+        click.echo(f"error: {full}", err=True)
+        try:
+            _told(full)
+            sys.stdout.flush()
+        except OSError:  # stdout itself is full
+            _mute()
+        return full.exit_code
+    traceback.print_exception(bug)
+    click.echo("this is a bug: please report it with the lines above", err=True)
+    _document(type(bug).__name__, str(bug), "report it with what stands on stderr", BUG)
+    return BUG
 
 
 def _mute() -> None:
