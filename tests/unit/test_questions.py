@@ -34,7 +34,11 @@ from tests.unit.asking import Event, loop
         ),
         (
             {"signal": "thumbs", "level": "session", "credit": {"rule": "last", "half_life": "1d"}},
-            "unknown key 'half_life'",
+            "unknown key 'half_life': it takes none",
+        ),
+        (
+            {"signal": "thumbs", "consensus": {"rule": "last", "tie": "last"}},
+            "unknown key 'tie': it takes none",
         ),
         (
             {"signal": "thumbs", "level": "session", "credit": {"rule": "time_decay"}},
