@@ -152,7 +152,8 @@ class Question:
         target = said.target(on) if key is None else on.field(key)
         retracts = on.equal(on.field("op"), on.literal(RETRACT))
         speaks = on.choose(retracts, on.literal(True), on.given(found))
-        counts = on.every(*self._asked(on), on.given(target), speaks)
+        about = on.no(on.equal(target, on.literal("")))  # what has no name shares none
+        counts = on.every(*self._asked(on), about, speaks)
         if self.signal.becomes != NUMBER:
             return Reading(counts, target, found, on.missing())
         return Reading(counts, target, self._named(on, found), found)
