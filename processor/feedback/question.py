@@ -246,6 +246,8 @@ def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:
             f"{place}: the signal {signal.name!r} is a {signal.becomes}, it reaches no threshold",
             remedy="leave `threshold` out",
         )
+    if told.threshold is not None:
+        _check_threshold(told.threshold, signal, place)
     if told.scale is not None and signal.on_scale is None:
         raise ConfigError(
             f"{place}: the signal {signal.name!r} has no scale",
@@ -260,6 +262,17 @@ def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:
         raise ConfigError(
             f"{place}: the signal {signal.name!r} names its inferences itself",
             remedy="write `level: inference`",
+        )
+
+
+def _check_threshold(threshold: float, signal: Signal, place: str) -> None:
+    low, high = signal.bounds
+    if not low < threshold <= high:
+        whose = "every" if threshold <= low else "no"
+        raise ConfigError(
+            f"{place}: {whose} value of {signal.name!r} reaches the threshold {threshold:g}: "
+            f"they go from {low:g} to {high:g}",
+            remedy=f"write a `threshold` above {low:g}, and up to {high:g}",
         )
 
 
