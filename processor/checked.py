@@ -28,7 +28,9 @@ def checked(model: type[ModelT], raw: object, where: str) -> ModelT:
 def _problem(model: type[BaseModel], item: Mapping[str, Any]) -> str:
     path = [str(part) for part in item["loc"]]
     if item["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(path)!r}: {nearest(path[-1], _keys(model, path[:-1]))}"
+        known = _keys(model, path[:-1])
+        meant = nearest(path[-1], known) if known else "it takes none"
+        return f"unknown key {'.'.join(path)!r}: {meant}"
     return f"{'.'.join(path) or 'configuration'}: {item['msg']}"
 
 

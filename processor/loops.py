@@ -53,6 +53,17 @@ class OutcomeConfig(Section):
             raise ValueError(f"[{low}, {high}] has no length: its lower end comes first")
         return scale
 
+    @model_validator(mode="after")
+    def _two_sides_have_two_names(self) -> Self:
+        """A label alone makes no negative values, so nobody has to name them."""
+        sided = self.threshold is not None or self.default is not None
+        named = sided or "negative" in self.model_fields_set
+        if named and self.positive == self.negative:
+            raise ValueError(
+                f"positive and negative are both {self.positive!r}: write another for one of them"
+            )
+        return self
+
 
 class ReferenceConfig(Section):
     """The baseline's own history: a Parquet file of labelled predictions.

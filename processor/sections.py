@@ -6,14 +6,24 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from processor.errors import ConfigError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_COUNT = re.compile(r"[-+]?[\d.]+")
 _SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info", re.IGNORECASE)
 
 
@@ -59,7 +69,14 @@ def _utc(raw: datetime) -> datetime:
 EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
 
 
-Time = Annotated[datetime, AfterValidator(_utc)]
+def _no_count(raw: object) -> object:
+    """Refuses numbers, which pydantic takes for seconds since 1970."""
+    if isinstance(raw, int | float) or (isinstance(raw, str) and _COUNT.fullmatch(raw)):
+        raise ValueError("a time is written as 2024-03-01 or 2024-03-01T12:00:00Z")
+    return raw
+
+
+Time = Annotated[datetime, BeforeValidator(_no_count), AfterValidator(_utc)]
 """A point in time; UTC where no zone is named."""
 
 
@@ -91,12 +108,31 @@ Topic = Annotated[str, AfterValidator(_topic)]
 """A name that Kafka takes."""
 
 
+def _kinds(annotation: Any) -> list[Any]:  # noqa: ANN401  # any annotation there is
+    """What an annotation is made of, through all that it holds."""
+    return [annotation, *chain.from_iterable(map(_kinds, get_args(annotation)))]
+
+
+def _has_flag(raw: object) -> bool:
+    inside = raw.values() if isinstance(raw, Mapping) else raw if isinstance(raw, list) else ()
+    return isinstance(raw, bool) or any(map(_has_flag, inside))
+
+
 class Section(BaseModel):
     """A part of the configuration: never changed; no unknown keys, no numbers that are none."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_flag_is_no_number(cls, raw: object, info: ValidationInfo) -> object:
+        """YAML's `true` and `yes` would count as 1."""
+        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+        if (int in kinds or float in kinds) and bool not in kinds and _has_flag(raw):
+            raise ValueError("a number is no true or false: write it in digits")
+        return raw
 
 
 class Secret(Section):

@@ -152,7 +152,8 @@ class Question:
         target = said.target(on) if key is None else on.field(key)
         retracts = on.equal(on.field("op"), on.literal(RETRACT))
         speaks = on.choose(retracts, on.literal(True), on.given(found))
-        counts = on.every(*self._asked(on), on.given(target), speaks)
+        about = on.no(on.equal(target, on.literal("")))  # what has no name shares none
+        counts = on.every(*self._asked(on), about, speaks)
         if self.signal.becomes != NUMBER:
             return Reading(counts, target, found, on.missing())
         return Reading(counts, target, self._named(on, found), found)
@@ -245,6 +246,8 @@ def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:
             f"{place}: the signal {signal.name!r} is a {signal.becomes}, it reaches no threshold",
             remedy="leave `threshold` out",
         )
+    if told.threshold is not None:
+        _check_threshold(told.threshold, signal, place)
     if told.scale is not None and signal.on_scale is None:
         raise ConfigError(
             f"{place}: the signal {signal.name!r} has no scale",
@@ -259,6 +262,17 @@ def _check(told: OutcomeConfig, signal: Signal, place: str) -> None:
         raise ConfigError(
             f"{place}: the signal {signal.name!r} names its inferences itself",
             remedy="write `level: inference`",
+        )
+
+
+def _check_threshold(threshold: float, signal: Signal, place: str) -> None:
+    low, high = signal.bounds
+    if not low < threshold <= high:
+        whose = "every" if threshold <= low else "no"
+        raise ConfigError(
+            f"{place}: {whose} value of {signal.name!r} reaches the threshold {threshold:g}: "
+            f"they go from {low:g} to {high:g}",
+            remedy=f"write a `threshold` above {low:g}, and up to {high:g}",
         )
 
 

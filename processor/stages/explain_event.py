@@ -91,9 +91,7 @@ def _answers(warehouse: Warehouse, loop: LoopConfig, question: Question, row: Ro
     answers = said(row, question, watermarks(warehouse))
     named = {"loop": loop.loop, "metric": question.rule.metric}
     if not answers:
-        blank = question.blank(Plain(row))
-        what = "it says nothing of what this asks for" if blank else "no answer to this"
-        yield {**named, "inference_id": None, "what": what}
+        yield {**named, "inference_id": None, "what": _no_answer(question, row)}
     for target in sorted({answer.target for answer in answers}):
         reached = list(shares(warehouse, question, target, row))
         yield from ({**named, **each} for each in reached)
@@ -101,6 +99,16 @@ def _answers(warehouse: Warehouse, loop: LoopConfig, question: Question, row: Ro
             what = f"an answer that finds no output: {question.level.key} {target}"
             what += _given_up(warehouse, named, target, row)
             yield {**named, "inference_id": None, "what": what}
+
+
+def _no_answer(question: Question, row: Row) -> str:
+    """Why an event is no answer to a question."""
+    key = question.level.event_key
+    if not question.blank(Plain(row)):
+        return "no answer to this"
+    if key is not None and not row[key]:
+        return f"it has no {key}, by which this finds outputs"
+    return "it says nothing of what this asks for"
 
 
 def _given_up(warehouse: Warehouse, named: Row, target: str, row: Row) -> str:

@@ -92,7 +92,8 @@ def _timed(context: Context, batch: Batch, each: Stage) -> None:
     try:
         each.perform(context, batch)
     except Exception as raised:
-        error = explained(raised) or raised
+        known = isinstance(raised, ProcessorError)  # it says more than what it may quote
+        error = raised if known else explained(raised) or raised
         with suppress(ProcessorError):  # what stopped the stage may stop this too, and came first
             _keep(context, batch, each, started, cpu, error)
         if error is raised:

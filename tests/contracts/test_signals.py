@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from processor.checks import check
 from processor.feedback import question_of, read
 from processor.feedback.question import SIGNALS
 from processor.feedback.signals.base import LABEL, NUMBER, Signal
@@ -122,6 +123,25 @@ def test_a_number_becomes_a_label_by_its_threshold(signal: Signal) -> None:
     for answer in answers:
         assert answer.reward is not None
         assert (answer.value == "good") == (answer.reward >= 0.5)  # the threshold
+
+
+@every_signal
+def test_no_number_of_a_valid_event_is_out_of_bounds(signal: Signal) -> None:
+    if signal.becomes != NUMBER:
+        return
+    asked = question_of(loop(signal), loop(signal).outcome)
+    low, high = signal.bounds
+    events = [{**each, "source": "s"} for seed in range(5) for each in events_of(signal, seed)]
+    valid = [each for each in events if not check(RECORDS[signal.source], filled(each))]
+    rewards = [answer.reward for each in valid for answer in read(each, asked)]
+    given = [reward for reward in rewards if reward is not None]
+    assert given
+    assert low <= min(given) <= max(given) <= high
+
+
+def filled(told: Event) -> Event:
+    """Without what it does not say, which has its default."""
+    return {name: value for name, value in told.items() if value is not None}
 
 
 WITHOUT_SPARK = """

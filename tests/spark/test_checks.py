@@ -82,6 +82,7 @@ VALID: Mapping[str, list[Said]] = {
             {"level": "CANDIDATE", "inference_id": "i", "candidate_id": "c"},
             {"level": "STEP", "episode_id": "e"},
             {"level": "SESSION", "session_id": "s"},
+            {"level": "SESSION", "subject_key": "u"},
             {"level": "EPISODE", "episode_id": "e"},
         )
     ],
@@ -170,7 +171,10 @@ DAMAGE: Mapping[str, Mapping[str, list[Said]]] = {
         "unknown_level": [{"level": "UNKNOWN"}],
         "missing_inference_id": [{"inference_id": None}, {"inference_id": ""}],
         "missing_candidate_id": [{"level": "CANDIDATE"}],
-        "missing_session_id": [{"level": "SESSION"}],
+        "missing_session_id": [
+            {"level": "SESSION"},
+            {"level": "SESSION", "session_id": "", "subject_key": ""},
+        ],
         "missing_episode_id": [{"level": "EPISODE"}],
         "missing_step": [{"level": "STEP", "inference_id": None}],
         "unknown_kind": [{"kind": "UNKNOWN"}],

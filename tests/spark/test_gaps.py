@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
+from processor.checks import check, defects
 from processor.feedback import Question, attribute, attribution, question_of, read, served
 from processor.loops import LoopConfig
 from tests.answers import METRIC, T0, Event, fields, framed
@@ -41,7 +43,7 @@ def drawn(rng: Random) -> tuple[list[Event], list[Event]]:
         made = dict.fromkeys(fields("FeedbackEvent"))
         made |= {"event_id": f"e{number}", "event_time": moment(rng), "subject_key": who(rng)}
         made |= {"metric": METRIC, "level": "SESSION", "kind": "THUMBS", "value_bool": True}
-        answers.append(made | {"session_id": "said by the page alone", "op": "CREATE"})
+        answers.append(made | {"source": "urn:page", "op": "CREATE"})
     return outputs, answers
 
 
@@ -105,6 +107,24 @@ def one_by_one(outputs: list[Event], answers: list[Event], question: Question) -
     heard = [each for row in sorted(answers, key=place) for each in read(row, question)]
     given = attribute(heard, first.values(), question)
     return {(each.event_id, name): each.credit for name, said in given.items() for each in said}
+
+
+def test_the_checks_keep_all_answers_but_those_of_nobody(spark: SparkSession) -> None:
+    """A page that knows of no sessions names none, and its answers are valid all the same."""
+    answers = placed(HISTORY[1], Random(2))
+    frame = framed(spark, "FeedbackEvent", answers, LEAD)
+    names = fields("FeedbackEvent")
+    found = defects("FeedbackEvent", F.struct(*names), F.lit(T0 + GAP)).alias("defects")
+    told = {row["event_id"]: row["defects"] for row in frame.select("event_id", found).collect()}
+    for said in answers:
+        codes = [defect["code"] for defect in told[said["event_id"]]]
+        filled = {name: said[name] for name in names if said[name] is not None}
+        assert codes == [defect.code for defect in check("FeedbackEvent", filled, T0 + GAP)]
+        assert codes == ([] if said["subject_key"] else ["missing_session_id"])
+    kept = [said for said in answers if not told[said["event_id"]]]
+    outputs = placed(HISTORY[0], Random(3))
+    assert one_by_one(outputs, kept, asked()) == pytest.approx(WANTED, rel=1e-12)
+    assert not one_by_one(outputs, kept, asked(session_gap=None)), "by name, nothing is about them"
 
 
 def test_the_world_has_what_is_asked_about() -> None:

@@ -281,6 +281,11 @@ def test_a_reference_is_found_beside_its_loop(folder: Path) -> None:
         (f"outcomes: [{STARS}, scale: [1, 1]}}]", r"\[1.0, 1.0\] has no length"),
         (f"outcomes: [{STARS}, scale: [1]}}]", "outcomes.0.scale.1: Field required"),
         (f"outcomes: [{STARS}, scale: [1, .nan]}}]", "outcomes.0.scale.1.*finite number"),
+        (f"outcomes: [{STARS}, scale: [no, 5]}}]", "outcomes.0.scale.*no true or false"),
+        ("min_slice_rows: true", "min_slice_rows.*a number is no true or false"),
+        (f"outcomes: [{STARS}, positive: a, negative: a}}]", "outcomes.0.*positive.*both 'a'"),
+        (f"outcomes: [{STARS}, positive: 'false', threshold: 0.5}}]", "both 'false'"),
+        (f"outcomes: [{STARS}, positive: 'false', default: negative}}]", "write another"),
     ],
 )
 def test_a_loop_that_makes_no_sense_is_refused(folder: Path, text: str, said: str) -> None:
@@ -288,6 +293,14 @@ def test_a_loop_that_makes_no_sense_is_refused(folder: Path, text: str, said: st
     path.write_text(LOOP.format(name="a") + text, encoding="utf-8")
     with pytest.raises(ConfigError, match=said):
         loaded(folder)
+
+
+def test_an_objection_may_be_negative_where_nothing_else_is_named_so(folder: Path) -> None:
+    """`negative` names what is below a threshold, and silence; a flag alone has neither."""
+    path = folder / "loops" / "a.yaml"
+    flags = "outcomes: [{metric: flagged, signal: flag, window: 1d, positive: 'false'}]"
+    path.write_text(LOOP.format(name="a") + flags, encoding="utf-8")
+    assert loaded(folder).loop["a"].outcomes[0].positive == "false"
 
 
 def test_the_hash_ignores_places_and_knows_everything_that_decides(folder: Path) -> None:
@@ -341,6 +354,10 @@ def test_a_split_is_by_shares_or_by_time(folder: Path, text: str) -> None:
         (BY_TIME.replace("14d", "151d"), "is not before test_from less the embargo"),
         (BY_TIME + ", test: 0.1", "a split by time has no test"),
         ("by: time, embargo: 14d", "needs test_from"),
+        (BY_TIME.replace("2017-01-01", "5"), "validation_from.*a time is written as 2024-"),
+        (BY_TIME.replace("2017-01-01", "20170101"), "validation_from.*a time is written"),
+        (BY_TIME.replace("2017-01-01", "'5'"), "validation_from.*a time is written"),
+        (BY_TIME.replace("2017-01-01", "1.5"), "validation_from.*a time is written"),
         ("by: subject, embargo: 14d", "a split by subject has no embargo"),
         ("validation: 0.5, test: 0.5", "leave nothing to train on"),
         ("by: colour", "should match pattern"),

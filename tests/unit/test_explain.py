@@ -106,6 +106,7 @@ FEEDBACK = {
         stars("e3", 3, 3, 9, session_id="t"),
         stars("e4", 3, 4, 9, session_id="nowhere"),
         stars("e6", 3, 5, 9, scale_min=None, scale_max=None),
+        stars("e7", 3, 6, 9, session_id=None, subject_key="u"),
     ],
 }
 ANSWER = origin("bfp.feedback", 1, 0)
@@ -122,7 +123,7 @@ LEDGER = {
 ENDS = {
     1: {"inferences": 8, "feedback": 2},
     2: {"inferences": 8, "feedback": 3},
-    3: {"inferences": 9, "feedback": 6},
+    3: {"inferences": 9, "feedback": 7},
 }
 """Offset 5 of the inferences of batch 1 is a hole, and offset 9 was not read yet."""
 
@@ -299,6 +300,7 @@ def test_what_an_event_is_to_a_loop(config: Config, warehouse: Warehouse) -> Non
     whats = {
         "bfp.feedback/0/1": "no answer to this",
         "bfp.feedback/0/5": "it says nothing of what this asks for",
+        "bfp.feedback/0/6": "it has no session_id, by which this finds outputs",
         "bfp.feedback/0/4": "an answer that finds no output: session_id nowhere",
         "bfp.feedback/0/3": "an answer that is LATE",
         "bfp.feedback/0/2": "an answer that is ON_TIME",

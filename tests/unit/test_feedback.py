@@ -212,6 +212,17 @@ def test_a_session_without_a_name_begins_after_a_pause() -> None:
     assert reached(31) == set()
 
 
+@pytest.mark.parametrize("named", [None, ""])
+def test_an_answer_that_names_no_session_is_of_none(named: str | None) -> None:
+    """An empty name is not that of a session, even if outputs have the same."""
+    question = asked("thumbs", level="session", credit={"rule": "uniform"})
+    event = said(5, level="SESSION", session_id=named, kind="THUMBS", value_bool=True)
+    answers = read(event | {"subject_key": "u"}, question)
+    outputs = [served(output("a", session_id=named, subject_key="u"), question)]
+    assert (answers, attribute(answers, filter(None, outputs), question)) == ([], {})
+    assert question.blank(Plain(event))
+
+
 def test_of_two_at_one_moment_the_name_decides_who_is_last() -> None:
     question = asked("thumbs", level="session", credit={"rule": "last"})
     assert credits_of(question, 5, output("b"), output("a")) == {"b": 1.0}

@@ -18,6 +18,15 @@ from tests.unit.asking import Event, loop
         ({"signal": "thumbs", "from": "ground_truth"}, "from: feedback"),
         ({}, "signal: NAME"),
         ({"signal": "thumbs", "threshold": 1}, "leave `threshold` out"),
+        ({"signal": "rating", "threshold": 7}, "no value of 'rating' reaches the threshold 7"),
+        ({"signal": "rating", "threshold": -1}, "every value of 'rating' reaches the threshold -1"),
+        (
+            {"signal": "rating", "scale": [1, 5], "threshold": 4},
+            "write a `threshold` above 0, and up to 1",
+        ),
+        ({"signal": "preference", "threshold": 0}, "every value of 'preference' reaches"),
+        ({"signal": "position", "threshold": 2}, "they go from 0 to 1"),
+        ({"signal": "dwell", "threshold": 0}, "write a `threshold` above 0, and"),
         ({"signal": "reward", "scale": [1, 5]}, "leave `scale` out, or write `signal: rating`"),
         ({"signal": "dwell", "default": "negative"}, "`threshold`"),
         ({"signal": "ranking", "default": "negative"}, "leave `default` out"),
@@ -34,7 +43,11 @@ from tests.unit.asking import Event, loop
         ),
         (
             {"signal": "thumbs", "level": "session", "credit": {"rule": "last", "half_life": "1d"}},
-            "unknown key 'half_life'",
+            "unknown key 'half_life': it takes none",
+        ),
+        (
+            {"signal": "thumbs", "consensus": {"rule": "last", "tie": "last"}},
+            "unknown key 'tie': it takes none",
         ),
         (
             {"signal": "thumbs", "level": "session", "credit": {"rule": "time_decay"}},
@@ -52,6 +65,15 @@ def test_what_does_not_go_together_is_refused_with_what_to_write(
     with pytest.raises(ConfigError) as refused:
         questions(loop(outcome={"metric": "m", "window": "1h", **told}))
     assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("signal", "threshold"),
+    [("rating", 1), ("rating", 1e-9), ("position", 1), ("dwell", 86_400), ("reward", -3)],
+)
+def test_a_threshold_that_some_reach_and_some_do_not_is_one(signal: str, threshold: float) -> None:
+    outcome = {"metric": "m", "window": "1h", "signal": signal, "threshold": threshold}
+    assert questions(loop(outcome=outcome))[0].threshold == threshold
 
 
 def test_a_loop_without_signals_means_what_it_did() -> None:

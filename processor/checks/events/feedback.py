@@ -40,6 +40,11 @@ def _target(field: str, *levels: str) -> Rule:
     )
 
 
+def _no_session(on: Terms[Value]) -> Value:
+    """A loop may tell sessions by the pauses of their subject, and then none has a name."""
+    return on.every(says(on, "level", "SESSION"), blank(on, "session_id"), blank(on, "subject_key"))
+
+
 def _no_step(on: Terms[Value]) -> Value:
     return on.every(says(on, "level", "STEP"), blank(on, "inference_id"), blank(on, "episode_id"))
 
@@ -90,7 +95,9 @@ ENTRY = EventChecks(
         unknown("level"),
         _target("inference_id", "INFERENCE", "CANDIDATE"),
         _target("candidate_id", "CANDIDATE"),
-        _target("session_id", "SESSION"),
+        Rule(
+            "missing_session_id", "the level SESSION needs session_id or subject_key", _no_session
+        ),
         _target("episode_id", "EPISODE"),
         Rule("missing_step", "the level STEP needs inference_id or episode_id", _no_step),
         unknown("kind"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -36,7 +37,8 @@ class Signal:
     own reward; a loop's `threshold` makes it a label too. A `text` is kept as it is, and is no
     reward. An event may say something of two inferences. `ordered` numbers have no distances.
     `on_scale` makes the value of events that may have no scale of their own, of the two ends of
-    their loop's; None: its numbers are on no scale.
+    their loop's; None: its numbers are on no scale. No number is below the first of its `bounds`,
+    or above the second.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Signal:
     said: tuple[Said, ...]
     ordered: bool = False
     on_scale: Callable[[float, float], Formula] | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     def scaled(self, low: float, high: float) -> Signal:
         """The same signal, for a loop that says what scale its numbers are on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from processor.feedback.signals.base import Said, Signal
 from processor.terms import Terms, Value
 
@@ -13,4 +15,4 @@ def value(on: Terms[Value]) -> Value:
     return on.over(on.number("dwell_ms"), on.literal(MS_PER_SECOND))
 
 
-ENTRY = Signal("dwell", "ENGAGEMENT", "number", (Said(value),))
+ENTRY = Signal("dwell", "ENGAGEMENT", "number", (Said(value),), bounds=(0.0, math.inf))

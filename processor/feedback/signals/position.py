@@ -15,4 +15,4 @@ def value(on: Terms[Value]) -> Value:
     return on.over(on.literal(1.0), rank)
 
 
-ENTRY = Signal("position", "ENGAGEMENT", "number", (Said(value),))
+ENTRY = Signal("position", "ENGAGEMENT", "number", (Said(value),), bounds=(0.0, 1.0))

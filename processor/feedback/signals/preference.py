@@ -35,5 +35,7 @@ def _b(on: Terms[Value]) -> Value:
 
 
 ENTRY = Signal(
-    "preference", "PREFERENCE", "number", (Said(_worth("A", "B"), _a), Said(_worth("B", "A"), _b))
+    *("preference", "PREFERENCE", "number"),
+    (Said(_worth("A", "B"), _a), Said(_worth("B", "A"), _b)),
+    bounds=(0.0, 1.0),
 )

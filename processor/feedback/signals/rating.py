@@ -33,4 +33,9 @@ def _place(on: Terms[Value], low: Value, high: Value) -> Value:
     return on.over(on.minus(on.number("value_num"), low), on.minus(high, low))
 
 
-ENTRY = Signal("rating", "RATING", "number", (Said(value),), ordered=True, on_scale=on_scale)
+ENTRY = Signal(
+    *("rating", "RATING", "number", (Said(value),)),
+    ordered=True,
+    on_scale=on_scale,
+    bounds=(0.0, 1.0),
+)
