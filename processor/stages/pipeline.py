@@ -136,7 +136,7 @@ def unfinished(warehouse: Warehouse) -> tuple[Stage, ...]:
         LossDetected: as `refuse_unplanned` does.
     """
     found = written(warehouse)
-    last = refuse_unplanned(warehouse, found)
+    last = refuse_unplanned(warehouse, [each for each in found if each.stage is snapshot.STAGE])
     short = {each.stage.name for each in found if each.batch < last}
     return tuple(each for each in STAGES if each.name in short)
 
