@@ -6,11 +6,15 @@ ProcessorError                70  a bug
 ├── LossDetected               4  records that should exist do not
 ├── BatchHeld                  5  another run holds this batch
 └── Unavailable               75  something outside is down; the same command may work later
+    └── Damaged               75  a table is not whole; `bfp verify`, which judges that, ends with 4
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+RESTORE = "restore it from a backup, or the whole warehouse as it was before: no retry mends it"
+"""What to do about what is damaged."""
 
 
 class ProcessorError(Exception):
@@ -41,7 +45,7 @@ class DataRefused(ProcessorError):
 
 
 class LossDetected(ProcessorError):
-    """Records that a plan names are gone, and no known cause explains them."""
+    """Records that a plan names, or what was proven of them, are gone, and nothing explains it."""
 
     exit_code = 4
 
@@ -58,3 +62,7 @@ class Unavailable(ProcessorError):
 
     exit_code = 75
     retryable = True
+
+
+class Damaged(Unavailable):
+    """A file of a table is gone, or not what was written: only who restores it can mend that."""

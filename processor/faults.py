@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.errors import PySparkException
 
-from processor.errors import LossDetected, ProcessorError, Unavailable
+from processor.errors import RESTORE, Damaged, LossDetected, ProcessorError, Unavailable
 
 _LOST = ("OffsetOutOfRange", "Some data may have been lost", "KAFKA_DATA_LOSS", "data loss")
 _BROKER = (
@@ -16,6 +16,18 @@ _BROKER = (
 )
 _DISK = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 _FILE = ("PATH_NOT_FOUND", "FAILED_READ_FILE", "FileNotFoundException")
+_DAMAGED = (
+    # Spark and Hadoop
+    *("PATH_NOT_FOUND", "FILE_NOT_EXIST", "No such file or directory", "does not exist"),
+    *("is not a Parquet file", "can not read class", "ParquetDecodingException"),
+    *("FAILED_TO_UNCOMPRESS", "ChecksumException", "Corrupt", "corrupted file"),
+    # Arrow
+    *("magic bytes not found", "Parquet file size is", "deserialize thrift", "is a directory"),
+    *("Unexpected end of stream", "Parquet magic bytes"),
+    # delta-rs
+    *("Json error", "contiguous commit files", "No table metadata or protocol"),
+    *("Invalid Checkpoint", "Parquet argument error"),
+)
 _PERMISSION = ("Permission denied", "AccessDeniedException", "AccessControlException")
 
 
@@ -27,9 +39,11 @@ def explained(error: BaseException) -> ProcessorError | None:
     if said := _line(text, _PERMISSION):
         return Unavailable(f"a folder may not be written: {said}", remedy="allow it, run again")
     if said := _line(text, _FILE):
+        if damaged(text):
+            return Damaged(f"a file of a table is gone or damaged: {said}", remedy=RESTORE)
         return Unavailable(
             f"a file of a table cannot be read: {said}",
-            remedy="restore it, if it is gone or damaged; else check that the place may be read",
+            remedy="check that the place answers and may be read, then run again",
         )
     if said := _line(text, _LOST):
         return LossDetected(
@@ -44,6 +58,14 @@ def explained(error: BaseException) -> ProcessorError | None:
     if isinstance(error, PySparkException):  # its text is the JVM's, which ends with the session
         return ProcessorError(f"Spark failed: {text}", remedy="report it: this is a bug")
     return None
+
+
+def damaged(text: str) -> bool:
+    """Whether an error of Spark, Arrow or delta-rs tells of a file that is not what was written.
+
+    What it does not tell of, as a network that fails, may be mended by trying again.
+    """
+    return any(sign in text for sign in _DAMAGED)
 
 
 def _line(text: str, signs: tuple[str, ...]) -> str | None:

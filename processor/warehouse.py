@@ -7,11 +7,12 @@ that the driver holds, which need no JVM (docs/adr/0002).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import and_
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pyarrow as pa
@@ -25,7 +26,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from processor import files
-from processor.errors import BatchHeld, ConfigError, ProcessorError, Unavailable
+from processor.errors import (
+    RESTORE,
+    BatchHeld,
+    ConfigError,
+    Damaged,
+    ProcessorError,
+    Unavailable,
+)
+from processor.faults import damaged
 from processor.listing import Condition, File, Wanted, listed
 from processor.table import Table
 
@@ -38,6 +47,10 @@ READS = 1
 
 UNFIT = re.compile(r"[\[\]^|\\*?{}\x00-\x1f]|%[0-9A-Fa-f]{2}")
 """What a place cannot have: delta-rs panics or decodes it, or Spark takes it for a pattern."""
+
+
+LONGEST = 300
+"""Characters of a message: some of delta-rs's are a dump of all that it knows."""
 
 
 class Warehouse:
@@ -143,7 +156,8 @@ class Warehouse:
         """Rows with `batch_id <= as_of` (None: all) that meet every `where`, without a JVM.
 
         Raises:
-            Unavailable: a file of the table is gone, or cannot be read.
+            Damaged: a file of the table is gone, or not what was written.
+            Unavailable: it cannot be read.
         """
         found = self._open(table)
         if found is None:
@@ -156,10 +170,14 @@ class Warehouse:
                 list(columns) if columns else None,
                 pq.filters_to_expression(wanted) if wanted else None,
             )
-        except OSError as error:
+        except (OSError, pa.ArrowInvalid) as error:
+            said = f"a file of the table {table.name} cannot be read: {error}"
+            if damaged(str(error)):
+                raise Damaged(said, remedy=RESTORE) from error
+            if not isinstance(error, OSError):
+                raise
             raise Unavailable(
-                f"a file of the table {table.name} cannot be read: {error}",
-                remedy="restore it, if it is gone; else check that the place may be read",
+                said, remedy="check that the place answers and may be read, then run again"
             ) from error
         return read.cast(pa.schema([table.arrow.field(name) for name in read.column_names]))
 
@@ -192,6 +210,44 @@ class Warehouse:
         found = self._open(table)
         return found is not None and bool(found.file_uris())
 
+    def refuse_damage(self, table: Table) -> None:
+        """Holds the table's files against what commits say of them; no row is read.
+
+        Spark takes an empty file for one without rows, and delta-rs an empty commit for one that
+        says nothing.
+
+        Raises:
+            Damaged: a commit is empty or cannot be read; a file is gone, or of another size.
+            Unavailable: the place cannot be read.
+        """
+        try:
+            fault = next(self._faults(table), None)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        if fault is not None:
+            raise Damaged(f"the table {table.name}: {fault}", remedy=RESTORE)
+
+    def _faults(self, table: Table) -> Iterator[str]:
+        place = self._filesystem(table)
+        for each in place.get_file_info(pafs.FileSelector("_delta_log", allow_not_found=True)):
+            if each.extension == "json" and not each.size:
+                yield f"its commit {each.path} is empty"
+        told = self._sizes(table)
+        for each in place.get_file_info([*told]) if told else ():
+            if not each.is_file:
+                yield f"its file {each.path} is gone"
+            elif each.size != told[each.path]:
+                yield f"its file {each.path} has {each.size} bytes, not {told[each.path]}"
+
+    def _sizes(self, table: Table) -> dict[str, int]:
+        """How many bytes each file of rows has, as commits say."""
+        found = self._open(table)
+        if found is None:
+            return {}
+        told = pa.table(found.get_add_actions(flatten=True))
+        paths = map(unquote, told["path"].to_pylist())
+        return dict(zip(paths, told["size_bytes"].to_pylist(), strict=True))
+
     def _filesystem(self, table: Table) -> pafs.FileSystem:
         """Arrow's own: through the one that delta-rs lends it, reads abort Python as it ends."""
         native, path = pafs.FileSystem.from_uri(self.uri(table.name))
@@ -203,6 +259,11 @@ class Warehouse:
         except TableNotFoundError:
             return None
         except (OSError, DeltaError) as error:
+            why = _why(error)
+            if damaged(why):
+                raise Damaged(
+                    f"the table {table.name} cannot be read: {why}", remedy=RESTORE
+                ) from error
             raise self._unavailable(error) from error
 
     def _ensured(self, table: Table) -> DeltaTable:
@@ -246,9 +307,8 @@ class Warehouse:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> Unavailable:
-        why, _, _trace = str(error).partition("\n")  # of what is written in Rust there is more
         return Unavailable(
-            f"the warehouse {self.root} cannot be used: {why}",
+            f"the warehouse {self.root} cannot be used: {_why(error)}",
             remedy="check that the place exists, has room and may be written, then run again",
         )
 
@@ -297,6 +357,12 @@ def _dataset(
 def _keys(table: Table, file: File) -> pc.Expression | None:
     pairs = zip(table.partition_by, file.keys, strict=True)
     return reduce(and_, (pc.field(name) == key for name, key in pairs)) if file.keys else None
+
+
+def _why(error: Exception) -> str:
+    """The first line of an error: of what is written in Rust there is more."""
+    why, _, _trace = str(error).partition("\n")
+    return why[:LONGEST]
 
 
 def _once(writer: str, batch_id: int) -> CommitProperties:

@@ -16,7 +16,7 @@ from processor.config import Config
 from processor.errors import Unavailable
 from processor.measurements import REQUESTS
 from processor.stages import catalog
-from processor.stages.pipeline import PLAN, STAGES, refuse_unplanned
+from processor.stages.pipeline import PLAN, unfinished
 from processor.stages.quarantine import expired, standing
 from processor.stages.unread import Unread
 from processor.stages.unread import unread as read_unread
@@ -66,9 +66,8 @@ def _asked(config: Config, warehouse: Warehouse) -> tuple[Unread | None, str | N
 
 
 def _document(warehouse: Warehouse, loop: str | None) -> dict[str, Any]:
-    refuse_unplanned(warehouse)
+    pending = [each.name for each in unfinished(warehouse)]
     last = warehouse.committed(BATCHES, PLAN)
-    pending = [each.name for each in STAGES if last and not each.done(warehouse, last)]
     proofs = warehouse.rows(PROOFS).to_pylist()
     decisions = [r for r in warehouse.rows(DECISIONS).to_pylist() if loop in (None, r["loop"])]
     versions = [r for r in warehouse.rows(DATASETS).to_pylist() if loop in (None, r["loop"])]

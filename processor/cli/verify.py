@@ -10,7 +10,6 @@ import click
 from processor.cli.common import config_of, configured, emit, say
 from processor.errors import LossDetected
 from processor.local.spark import on_demand
-from processor.stages.pipeline import last_planned
 from processor.stages.verify import Verified
 from processor.stages.verify import verify as verify_tables
 from processor.warehouse import Warehouse
@@ -23,9 +22,8 @@ def verify(config_file: Path | None, flags: tuple[str, ...], as_json: bool, kafk
     """Recompute counts and digests of every batch; ends with 4 if one is not as proven."""
     config = config_of(config_file, flags)
     warehouse = Warehouse(config.warehouse)
-    last_planned(warehouse)
     with on_demand(config.spark, say) as start_spark:
-        found = verify_tables(config, warehouse, start_spark(), kafka=kafka)
+        found = verify_tables(config, warehouse, start_spark, kafka=kafka)
     document = {**vars(found), "findings": [each._asdict() for each in found.findings]}
     emit(document, as_json, lambda: _show(found))
     sys.exit(LossDetected.exit_code if found.findings else 0)
@@ -37,7 +35,8 @@ def _show(found: Verified) -> None:
         click.echo(f"{found.compared:,} of them are on Kafka still")
     for each in found.findings:
         batch = "all batches" if each.batch is None else f"batch {each.batch}"
-        click.echo(f"{batch}, {each.topic}/{each.partition}: {each.what}")
+        where = "" if each.topic is None else f", {each.topic}/{each.partition}"
+        click.echo(f"{batch}{where}: {each.what}")
     click.echo("not as proven" if found.findings else "everything is as it was proven")
 
 

@@ -59,6 +59,11 @@ def digest() -> Column:
     return summed(F.xxhash64(*COORDINATES, "timestamp", "timestamp_type", *nullable, headers))
 
 
+def places() -> Column:
+    """A digest of where a set of records stands, whatever else is known of them."""
+    return summed(F.xxhash64(*COORDINATES))
+
+
 def summed(hashed: Column) -> Column:
     """The sum of hashes, as text.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from processor.batches import Batch, Partition, Range, ends
 from processor.config import Config
@@ -21,7 +21,8 @@ from processor.stages.recipes import recipes
 from processor.stages.reference import reference
 from processor.stages.solicit import askings
 from processor.stages.windows import check_windows
-from processor.tables import BATCHES, LOG, RECORDS
+from processor.table import Table
+from processor.tables import BATCHES, RECORDS
 from processor.triggers.machine import rules_of
 from processor.version import code_version
 from processor.warehouse import Warehouse
@@ -38,6 +39,14 @@ STAGES: tuple[Stage, ...] = (
     report.STAGE,
 )
 PLAN = "plan"  # the txn that decides what a batch is
+
+
+class Written(NamedTuple):
+    """The last batch that a stage wrote to one of its tables; 0 before any."""
+
+    stage: Stage
+    table: Table
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -113,11 +122,23 @@ def _range(row: Mapping[str, object]) -> Range:
 
 
 def begun(warehouse: Warehouse) -> Planned | None:
-    """The batch that was begun and is not finished; raises as `refuse_unplanned` does."""
-    refuse_unplanned(warehouse)
+    """The batch that was begun and is not finished; raises as `unfinished` does."""
+    if not (pending := unfinished(warehouse)):
+        return None
     last = warehouse.committed(BATCHES, PLAN)
-    pending = tuple(each for each in STAGES if last and not each.done(warehouse, last))
-    return Planned(stored_batch(warehouse, last), stored=True, pending=pending) if pending else None
+    return Planned(stored_batch(warehouse, last), stored=True, pending=pending)
+
+
+def unfinished(warehouse: Warehouse) -> tuple[Stage, ...]:
+    """The stages that still have something to say of the last batch.
+
+    Raises:
+        LossDetected: as `refuse_unplanned` does.
+    """
+    found = written(warehouse)
+    last = refuse_unplanned(warehouse, [each for each in found if each.stage is snapshot.STAGE])
+    short = {each.stage.name for each in found if each.batch < last}
+    return tuple(each for each in STAGES if each.name in short)
 
 
 def last_planned(warehouse: Warehouse) -> int:
@@ -128,20 +149,31 @@ def last_planned(warehouse: Warehouse) -> int:
     return last
 
 
-def refuse_unplanned(warehouse: Warehouse) -> None:
-    """A batch is planned before it is landed: a log that is ahead of the plans tells of their loss.
+def written(warehouse: Warehouse) -> list[Written]:
+    """How far each stage has come with each of its tables, in order of the stages."""
+    return [
+        Written(each, table, warehouse.committed(table, each.writer(table)))
+        for each in STAGES
+        for table in each.writes
+    ]
+
+
+def refuse_unplanned(warehouse: Warehouse, found: Iterable[Written]) -> int:
+    """The last batch that was planned; a table that is ahead of it tells of lost plans.
 
     Raises:
-        LossDetected: names the batch that is in the log and has no plan.
+        LossDetected: names the batch that a table has, and that has no plan.
     """
-    landed = warehouse.committed(LOG, snapshot.STAGE.writer(LOG))
-    if landed > warehouse.committed(BATCHES, PLAN):
+    planned = warehouse.committed(BATCHES, PLAN)
+    ahead = next((each for each in found if each.batch > planned), None)
+    if ahead is not None:
         raise LossDetected(
-            f"batch {landed} is in the log and was never planned: {warehouse.uri(BATCHES.name)} has"
-            " lost its last commits",
+            f"batch {ahead.batch} is in the table {ahead.table.name} and was never planned:"
+            f" {warehouse.uri(BATCHES.name)} has lost its last commits",
             remedy="restore the newest files of its _delta_log; an empty one is what a crash of"
             " the machine leaves",
         )
+    return planned
 
 
 def next_batch(

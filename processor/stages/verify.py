@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from processor.batches import Partition, Range, broken_chain, left_of
 from processor.config import Config
+from processor.errors import Damaged, LossDetected
+from processor.faults import explained
 from processor.kafka.offsets import Broker
 from processor.kafka.source import read
 from processor.stages import snapshot, validate
-from processor.stages.account import digest, part, within
-from processor.stages.base import Stage
-from processor.stages.pipeline import planned_ranges
+from processor.stages.account import digest, part, places, within
+from processor.stages.pipeline import (
+    Written,
+    last_planned,
+    planned_ranges,
+    refuse_unplanned,
+    written,
+)
+from processor.stages.progress import behind, past
+from processor.stages.reached import moved
 from processor.stages.typed import FIRST_ATTEMPT
-from processor.tables import LOG, PROOFS, TYPED
+from processor.tables import COORDINATES, LOG, PROOFS, TABLES, TYPED
 from processor.warehouse import Warehouse
 
 
 class Finding(NamedTuple):
-    """Something that is not as it was proven; `batch` is None where all of them are meant."""
+    """Something that is not as it was proven.
+
+    `batch` is None where all of them are meant, `topic` and `partition` where it is no range.
+    """
 
     batch: int | None
-    topic: str
-    partition: int
+    topic: str | None
+    partition: int | None
     what: str
 
 
@@ -43,11 +60,11 @@ class Verified:
 
 
 class Held(NamedTuple):
-    """What a table holds of one range; `places` is the sum of its offsets."""
+    """What a table holds of one range; `places` is the digest of its coordinates alone."""
 
     rows: int
-    places: int
-    digest: str = ""
+    places: str = "0"
+    digest: str = "0"
     distinct: int = 0
     first: int = 0
     last: int = 0
@@ -57,22 +74,67 @@ Key = tuple[int, Partition]
 
 
 def verify(
-    config: Config, warehouse: Warehouse, spark: SparkSession, *, kafka: bool = False
+    config: Config,
+    warehouse: Warehouse,
+    start_spark: Callable[[], SparkSession],
+    *,
+    kafka: bool = False,
 ) -> Verified:
     """Recomputes every count and digest from the tables alone; with `kafka`, from the topics too.
 
     Raises:
-        Unavailable: the broker is asked, and does not answer.
+        ConfigError: there is no batch.
+        LossDetected: plans are lost, or a table is gone or damaged.
+        Unavailable: a place or the broker is asked, and does not answer.
     """
-    planned = planned_ranges(warehouse)
-    proofs = {_key(row): row for row in warehouse.rows(PROOFS).to_pylist()}
+    with _damage_is_loss():
+        for table in TABLES:
+            warehouse.refuse_damage(table)
+        found = written(warehouse)
+        refuse_unplanned(warehouse, found)
+        last = last_planned(warehouse)
+        return _verified(config, warehouse, start_spark, found, last, kafka=kafka)
+
+
+@contextmanager
+def _damage_is_loss() -> Iterator[None]:
+    """What other commands may try again is what this one was asked about."""
+    try:
+        yield
+    except Damaged as error:
+        raise _lost(error) from error
+    except (Py4JError, PySparkException) as raised:
+        meant = explained(raised)
+        if not isinstance(meant, Damaged):
+            raise
+        raise _lost(meant) from raised
+
+
+def _lost(damage: Damaged) -> LossDetected:
+    return LossDetected(damage.what, remedy=f"{damage.remedy}; nothing was changed")
+
+
+def _verified(
+    config: Config,
+    warehouse: Warehouse,
+    start_spark: Callable[[], SparkSession],
+    found: Sequence[Written],
+    last: int,
+    *,
+    kafka: bool,
+) -> Verified:
+    planned, proofs = planned_ranges(warehouse), _proofs(warehouse)
+    spark = start_spark()
     log = warehouse.frame(spark, LOG)
     held = _held(log)
-    last = max((batch for batch, _ in planned), default=0)
+    proven, decoded = (past(found, each.STAGE) for each in (snapshot, validate))
+    landed = [*_chain(planned), *_against_proofs(planned, proofs, held, proven)]
     findings = [
-        *_chain(planned),
-        *_against_proofs(planned, proofs, held, _done(warehouse, snapshot.STAGE, last)),
-        *_against_log(_typed(warehouse, spark), held, _done(warehouse, validate.STAGE, last)),
+        *_unplanned(planned, last),
+        *_behind(found),
+        *landed,
+        *_watermarks(config, warehouse, log, proofs, landed),
+        *_against_log(_typed(warehouse, spark), held, decoded),
     ]
     compared, differing = _against_kafka(config, spark, log, planned) if kafka else (None, [])
     return Verified(
@@ -96,16 +158,49 @@ def _chain(planned: Iterable[tuple[int, Range]]) -> Iterator[Finding]:
         yield Finding(batch, each.topic, each.partition, what)
 
 
-def _done(warehouse: Warehouse, stage: Stage, last: int) -> int:
-    """The batch up to which a stage has said all: each is finished before the next is planned."""
-    return last if stage.done(warehouse, last) else last - 1
+def _unplanned(planned: Iterable[tuple[int, Range]], last: int) -> Iterator[Finding]:
+    for batch in sorted({*range(1, last + 1)} - {batch for batch, _ in planned}):
+        yield Finding(batch, None, None, "its plan is gone")
+
+
+def _proofs(warehouse: Warehouse) -> dict[Key, list[Mapping[str, Any]]]:
+    """Of each range there should be one."""
+    proofs: dict[Key, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in warehouse.rows(PROOFS).to_pylist():
+        proofs[_key(row)].append(row)
+    return dict(proofs)
+
+
+def _behind(found: Sequence[Written]) -> Iterator[Finding]:
+    for each, upto in behind(found):
+        what = (
+            f"the table {each.table.name} has no commit of {each.stage.name} for it, and later"
+            f" stages are done with batch {upto}"
+        )
+        yield Finding(each.batch + 1, None, None, what)
+
+
+def _watermarks(
+    config: Config,
+    warehouse: Warehouse,
+    log: DataFrame,
+    proofs: Mapping[Key, Sequence[Mapping[str, Any]]],
+    landed: Iterable[Finding],
+) -> Iterator[Finding]:
+    """What is wrong with a watermark, where nothing is with the rows that it is made of."""
+    stored: dict[int, set[Any]] = defaultdict(set)
+    for (batch, _), rows in proofs.items():
+        stored[batch] |= {row["watermark"] for row in rows}
+    intact = stored.keys() - {each.batch for each in landed}
+    for batch, what in moved(config, warehouse, log, stored, intact):
+        yield Finding(batch, None, None, what)
 
 
 def _held(log: DataFrame) -> dict[Key, Held]:
     offset = F.col("offset")
     rows = log.groupBy("batch_id", "topic", "partition").agg(
         F.count(F.lit(1)).alias("rows"),
-        F.sum(offset).alias("places"),
+        places().alias("places"),
         digest().alias("digest"),
         F.count_distinct("offset").alias("distinct"),
         F.min(offset).alias("first"),
@@ -115,42 +210,48 @@ def _held(log: DataFrame) -> dict[Key, Held]:
 
 
 def _typed(warehouse: Warehouse, spark: SparkSession) -> dict[Key, Held]:
-    """First attempts, by the batch that landed them."""
-    found: dict[Key, Held] = {}
-    origin = F.col("origin")
-    for table in filter(warehouse.has_rows, TYPED.values()):
-        rows = (
-            warehouse.frame(spark, table)
-            .where(F.col("attempt") == FIRST_ATTEMPT)
-            .groupBy(*(origin[n].alias(n) for n in ("batch_id", "topic", "partition")))
-            .agg(F.count(F.lit(1)).alias("rows"), F.sum(origin["offset"]).alias("places"))
-        )
-        found |= {_key(row.asDict()): Held(row["rows"], row["places"]) for row in rows.collect()}
-    return found
+    """First attempts, of all tables, by the batch that landed them; it has told them too."""
+    place = [F.col("origin")[name].alias(name) for name in ("batch_id", *COORDINATES)]
+    first = (F.col("attempt") == FIRST_ATTEMPT) & (F.col("batch_id") == F.col("origin.batch_id"))
+    tables = [
+        warehouse.frame(spark, table).where(first).select(*place)
+        for table in filter(warehouse.has_rows, TYPED.values())
+    ]
+    if not tables:
+        return {}
+    rows = (
+        reduce(DataFrame.union, tables)
+        .groupBy("batch_id", "topic", "partition")
+        .agg(F.count(F.lit(1)).alias("rows"), places().alias("places"))
+    )
+    return {_key(row.asDict()): Held(row["rows"], row["places"]) for row in rows.collect()}
 
 
 def _against_proofs(
-    planned: Iterable[tuple[int, Range]],
-    proofs: Mapping[Key, Mapping[str, Any]],
+    planned: Sequence[tuple[int, Range]],
+    proofs: Mapping[Key, Sequence[Mapping[str, Any]]],
     held: Mapping[Key, Held],
     proven: int,
 ) -> Iterator[Finding]:
-    """Each range, its proof and its rows; batches after `proven` are not judged."""
+    """Each range, its proof and its rows; later than `proven`, only what has a proof is judged."""
     for batch, each in planned:
-        if batch <= proven:
-            proof = proofs.get((batch, part(each)))
-            for what in _differences(each, proof, held.get((batch, part(each)), _NOTHING)):
+        mine = proofs.get((batch, part(each)), ())
+        if mine or batch <= proven:
+            for what in _differences(each, mine, held.get((batch, part(each)), _NOTHING)):
                 yield Finding(batch, each.topic, each.partition, what)
-    for batch, partition in sorted(held.keys() - {(b, part(r)) for b, r in planned}):
-        yield Finding(batch, *partition, "the log has rows that no batch has planned")
+    ranges = {(batch, part(each)) for batch, each in planned}
+    for side, what in ((held, "the log has rows"), (proofs, "there is a proof")):
+        for batch, partition in sorted(side.keys() - ranges):
+            yield Finding(batch, *partition, f"{what} that no batch has planned")
 
 
-def _differences(each: Range, proof: Mapping[str, Any] | None, held: Held) -> Iterator[str]:
-    if proof is None:
-        yield "its proof is gone"
+def _differences(each: Range, proofs: Sequence[Mapping[str, Any]], held: Held) -> Iterator[str]:
+    if len(proofs) != 1:
+        yield f"it has {len(proofs)} proofs" if proofs else "its proof is gone"
         return
+    (proof,) = proofs
     names = ("landed", "control", "aborted", "compacted", "lost")
-    if each.expected != sum(proof[name] for name in names):
+    if {proof["expected"], sum(proof[name] for name in names)} != {each.expected}:
         yield f"the proof does not add up to {each.expected} offsets"
     if held.rows != proof["landed"]:
         yield f"the log has {held.rows} rows, the proof says {proof['landed']}"
@@ -165,11 +266,16 @@ def _differences(each: Range, proof: Mapping[str, Any] | None, held: Held) -> It
 def _against_log(
     typed: Mapping[Key, Held], log: Mapping[Key, Held], decoded: int
 ) -> Iterator[Finding]:
-    """Each log row is one typed row; batches after `decoded` are not judged."""
+    """Each log row is one typed row; later than `decoded`, only what has typed rows is judged."""
     for batch, partition in sorted(typed.keys() | log.keys()):
         theirs, ours = (side.get((batch, partition), _NOTHING) for side in (typed, log))
-        if batch <= decoded and (theirs.rows, theirs.places) != (ours.rows, ours.places):
+        if batch > decoded and not theirs.rows:
+            continue
+        if theirs.rows != ours.rows:
             what = f"{theirs.rows} typed rows stand for {ours.rows} rows of the log"
+            yield Finding(batch, *partition, what)
+        elif theirs.places != ours.places:
+            what = f"{theirs.rows} typed rows stand for as many other offsets than the log's"
             yield Finding(batch, *partition, what)
 
 
@@ -207,12 +313,12 @@ def _spans(planned: Iterable[tuple[int, Range]]) -> list[Range]:
 
 def _totals(rows: DataFrame) -> dict[Partition, Held]:
     totals = rows.groupBy("topic", "partition").agg(
-        F.count(F.lit(1)).alias("rows"), F.sum("offset").alias("places"), digest().alias("digest")
+        F.count(F.lit(1)).alias("rows"), digest().alias("digest")
     )
     return {
-        Partition(row["topic"], row["partition"]): Held(row["rows"], row["places"], row["digest"])
+        Partition(row["topic"], row["partition"]): Held(row["rows"], digest=row["digest"])
         for row in totals.collect()
     }
 
 
-_NOTHING = Held(0, 0, "0")
+_NOTHING = Held(0)

@@ -155,6 +155,6 @@ def test_a_file_of_a_table_that_cannot_be_read_is_named(undisturbed: Site, tmp_p
     file.write_bytes(file.read_bytes()[:-100])
     moved = ("--set", f"warehouse={tmp_path / 'warehouse'}")
     verified = bfp("verify", *moved, config=undisturbed.config)
-    assert (verified.code, verified.document["error"]) == (75, "Unavailable")
+    assert (verified.code, verified.document["error"]) == (4, "LossDetected")
     assert file.name in verified.document["what"]
     assert verified.document["remedy"].startswith("restore it")

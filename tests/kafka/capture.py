@@ -144,7 +144,7 @@ class Capture:
         return [(row[names[0]], row[names[1]], row[names[2]]) for row in self.rows(LOSSES)]
 
     def verified(self, *, kafka: bool = False) -> Verified:
-        return verify(self.config, self.warehouse, self.spark, kafka=kafka)
+        return verify(self.config, self.warehouse, lambda: self.spark, kafka=kafka)
 
     def delete_before(self, offset: int, partition: int = 0) -> None:
         """Retention, made to happen: records before `offset` of the first topic are gone."""

@@ -10,7 +10,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from processor.errors import Unavailable
+from processor.errors import Damaged
 from processor.faults import explained
 from processor.tables import RECEIPTS
 from processor.warehouse import Warehouse
@@ -34,6 +34,6 @@ def test_a_file_that_cannot_be_read_is_named(
     with pytest.raises((Py4JError, PySparkException)) as raised:
         warehouse.frame(spark, RECEIPTS).collect()
     found = explained(raised.value)
-    assert isinstance(found, Unavailable)
+    assert isinstance(found, Damaged)
     assert file.name in found.what
     assert "\n" not in found.what

@@ -28,6 +28,7 @@ def test_exit_codes_are_those_that_schedulers_were_told() -> None:
         "LossDetected": (4, False),
         "BatchHeld": (5, True),
         "Unavailable": (75, True),
+        "Damaged": (75, True),
     }
 
 

@@ -324,7 +324,7 @@ def test_a_table_of_plans_that_lost_its_last_commit_is_found(bfp: Bfp, home: Pat
     for command in ("status", "plan", "run"):
         ended = bfp(command)
         assert ended.code == 4, ended.err
-        assert "batch 2 is in the log and was never planned" in ended.err
+        assert "batch 2 is in the table log and was never planned" in ended.err
 
 
 def test_a_file_of_a_table_that_is_gone_is_named(bfp: Bfp, home: Path) -> None:
