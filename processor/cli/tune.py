@@ -56,13 +56,15 @@ def _show(told: dict[str, Any]) -> None:
 def _show_policies(console: Console, told: dict[str, Any]) -> None:
     console.print(
         f"{told['estimates']} {told['mean']:.4f}; {told['budget']:,} labels of"
-        f" {told['inferences']:,.0f} inferences a batch would tell it to within"
+        f" {told['inferences']:,.0f} inferences a batch would tell it to within:"
     )
     grid = Grid("", "as good as", "policy")
     for each in told["policies"]:
         worth = f"{each['worth']:,.0f} uniform" if each["worth"] is not None else ""
         grid.add_row(f"± {each['half_width']:.4f}", worth, _line(each["policy"]))
     console.print(grid)
+    if told["budget"] >= told["inferences"]:
+        console.print("a batch has no more inferences than that: all can be asked about")
     best = _line(told["recommended"]["policy"])
     if told["can_ask"]:
         console.print("recommended for the loop file:")

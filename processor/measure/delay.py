@@ -223,7 +223,7 @@ def measured(
     few = _fewer(found.closed, "inferences whose window is over", least)
     yield _incidence(found, replace(blank, metric=f"{METRIC}incidence", window=LOOKBACK), few)
     told = replace(blank, window=OPEN, n=int(found.open.sum()))
-    few = few or _fewer(told.n, "inferences whose window is open", least)
+    few = few or _fewer(told.n, "inferences were seen whose window is open", least)
     yield _maturity(found, replace(told, metric=f"{METRIC}maturity"), few, least)
     if sided:
         yield _rate(found, replace(told, metric=f"{METRIC}rate_recent"), few, least)

@@ -16,7 +16,7 @@ from processor.overlay import Overlay
 from processor.stages import compile as compile_
 from processor.stages import decide, evaluate, measure, report, validate
 from processor.stages.base import Accepted, Context
-from processor.stages.pipeline import last_planned, preflight, stored_batch
+from processor.stages.pipeline import BACKFILLS, last_planned, preflight, stored_batch
 from processor.stages.runner import run_stages
 from processor.version import code_version
 from processor.warehouse import Warehouse
@@ -24,7 +24,6 @@ from processor.warehouse import Warehouse
 MADE_ANEW = (compile_.STAGE, measure.STAGE, evaluate.STAGE, decide.STAGE, report.STAGE)
 """What follows from events and configuration; nothing is published, so there are no receipts."""
 
-FOLDER = "backfills"
 HASH_LENGTH = 12  # hex digits of the configuration: those of one warehouse are few
 STANDING = Accepted(loss=True, new_topic=True, defects=True)
 """What the runs of those batches were told to accept stays accepted."""
@@ -40,8 +39,10 @@ class Place(NamedTuple):
 def place(config: Config) -> Place:
     """Where a backfill under this configuration is: one folder for each configuration hash."""
     mark = config.hash[:HASH_LENGTH]
-    where = Warehouse(config.warehouse).uri(FOLDER, mark)
-    return Place(where, config.report / FOLDER / mark if "://" in where else Path(where) / "report")
+    where = Warehouse(config.warehouse).uri(BACKFILLS, mark)
+    return Place(
+        where, config.report / BACKFILLS / mark if "://" in where else Path(where) / "report"
+    )
 
 
 def backfilled(

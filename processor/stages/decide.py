@@ -43,6 +43,7 @@ def facts(context: Context, loop: LoopConfig, batch: Batch) -> Facts:
         window_start=marks.get(batch.id - 1, EPOCH),
         window_end=now,
         measurements=_measurements(context, loop, batch),
+        dataset=loop.datasets[0].name if loop.datasets else "",
         new_rows=_new_rows(context, loop, batch, previous),
         training=_training(context, loop, batch),
         previous=previous,

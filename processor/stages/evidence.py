@@ -25,10 +25,9 @@ _SAID = ("state", "timing", "value", "reward", "solicit_prob", "batch_id")
 
 
 class Counted(NamedTuple):
-    """How many outcomes are known, of how many batches' inferences, and their effective number."""
+    """How many outcomes are known, and their effective number."""
 
     outcomes: int
-    batches: int
     effective: float
 
 
@@ -48,13 +47,13 @@ def estimates(loop: LoopConfig) -> str:
 def known(context: Context, loop: LoopConfig, batch: Batch, chains: Sequence[Chain]) -> DataFrame:
     """Every outcome that is known as of the batch, and what was known before it changed.
 
-    Columns out: inference_id, landed_by and known_by (batches), until (the batch from which on it
+    Columns out: inference_id, known_by (a batch), until (the batch from which on it
     is something else; null: it is still so), in_time, y, w, and cells: for each chain an array.
     """
     whole = Chain(tuple(link for each in chains for link in each.links))
     seen = with_committee(context, loop, batch, whole, inferences(context, loop, batch))
     said = seen.select(*("inference_id", "pred_label", "log_keep_prob"), *whole.reads(), *PLACE)
-    first = first_by(said.withColumn("landed_by", F.col("batch_id")), "inference_id").drop(*PLACE)
+    first = first_by(said, "inference_id").drop(*PLACE)
     of_each = Window.partitionBy("inference_id").orderBy("batch_id")
     truth = (
         ledger(context, loop, batch)
@@ -68,7 +67,7 @@ def known(context: Context, loop: LoopConfig, batch: Batch, chains: Sequence[Cha
     sides = [F.col(name) == loop.outcome.positive for name in ("label", "pred_label")]
     right = F.when(F.col("pred_label").isNotNull(), sides[0].eqNullSafe(sides[1]).cast("double"))
     found = named.where(F.col("state").isin(POSITIVE, NEGATIVE, VALUE)).select(
-        *("inference_id", "landed_by", "until"),
+        *("inference_id", "until"),
         F.col("batch_id").alias("known_by"),
         (F.col("timing") == ON_TIME).alias("in_time"),
         (right if estimates(loop) == ACCURACY else F.col("reward")).alias("y"),
@@ -88,12 +87,21 @@ def counted(outcomes: DataFrame) -> Counted:
         _still(outcomes)
         .agg(
             F.count(F.lit(1)).alias("n"),
-            F.countDistinct("landed_by").alias("batches"),
             (F.sum("w") ** 2 / F.sum(F.col("w") ** 2)).alias("effective"),
         )
         .collect()
     )
-    return Counted(row["n"], row["batches"], row["effective"] or 0.0)
+    return Counted(row["n"], row["effective"] or 0.0)
+
+
+def a_batch(context: Context, loop: LoopConfig, batch: Batch) -> float:
+    """How many inferences somebody saw of a batch, known or not; of batches that had any."""
+    seen = inferences(context, loop, batch).select("inference_id", "batch_id")
+    first = seen.groupBy("inference_id").agg(F.min("batch_id").alias("batch_id"))
+    (row,) = first.agg(
+        F.count(F.lit(1)).alias("n"), F.countDistinct("batch_id").alias("batches")
+    ).collect()
+    return row["n"] / row["batches"] if row["n"] else 0.0
 
 
 def sums(outcomes: DataFrame, chains: int) -> list[Cells]:

@@ -39,6 +39,8 @@ STAGES: tuple[Stage, ...] = (
     report.STAGE,
 )
 PLAN = "plan"  # the txn that decides what a batch is
+BACKFILLS = "backfills"
+"""The folder of a warehouse in which each backfill has one: tables of batches planned here."""
 
 
 class Written(NamedTuple):
@@ -143,6 +145,7 @@ def unfinished(warehouse: Warehouse) -> tuple[Stage, ...]:
 
 def last_planned(warehouse: Warehouse) -> int:
     """The last batch; raises ConfigError where there is none, as in a folder that is mistyped."""
+    _refuse_backfill(warehouse)
     last = warehouse.committed(BATCHES, PLAN)
     if not last:
         raise ConfigError(f"no batch yet in {warehouse.root}", remedy="`bfp run` makes the first")
@@ -162,8 +165,10 @@ def refuse_unplanned(warehouse: Warehouse, found: Iterable[Written]) -> int:
     """The last batch that was planned; a table that is ahead of it tells of lost plans.
 
     Raises:
+        ConfigError: it is the folder of a backfill.
         LossDetected: names the batch that a table has, and that has no plan.
     """
+    _refuse_backfill(warehouse)
     planned = warehouse.committed(BATCHES, PLAN)
     ahead = next((each for each in found if each.batch > planned), None)
     if ahead is not None:
@@ -174,6 +179,14 @@ def refuse_unplanned(warehouse: Warehouse, found: Iterable[Written]) -> int:
             " the machine leaves",
         )
     return planned
+
+
+def _refuse_backfill(warehouse: Warehouse) -> None:
+    if warehouse.root.rstrip("/").rpartition("/")[0].endswith(f"/{BACKFILLS}"):
+        raise ConfigError(
+            f"{warehouse.root} is the folder of a backfill: its batches are another warehouse's",
+            remedy="give that one; `bfp dataset list` and `bfp dataset diff` read a backfill too",
+        )
 
 
 def next_batch(

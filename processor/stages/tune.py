@@ -61,13 +61,15 @@ def tune(
         head = {"loop": name, "as_of": batch.id, "budget": budget, **told._asdict()}
         head |= {"estimates": evidence.estimates(loop), "can_ask": can_ask(loop)}
         cells = evidence.sums(outcomes, len(chains)) if told.outcomes else []
+        population = evidence.a_batch(context, loop, batch)
         past = evidence.past_requests(context, loop, batch, outcomes)
         spans = evidence.by_span(outcomes, range(len(chains), len(tried))) if used else []
     finally:
         outcomes.unpersist()
     known = {way: Then(each, of) for (way, each), of in zip(used.items(), spans, strict=True)}
     then = [_then(each, known.get(asked.get(each.batch, ""))) for each in past]
-    return {**head, **_verdict(told, loop, list(zip(chains, cells, strict=False))), "past": then}
+    tried_on = list(zip(chains, cells, strict=False))
+    return {**head, **_verdict(told, loop, tried_on, population), "past": then}
 
 
 def _used(context: Context, loop: LoopConfig) -> tuple[dict[int, str], dict[str, Asking]]:
@@ -96,12 +98,13 @@ def _proposals(budget: int) -> Iterator[Chain]:
             yield Chain((Link(policy, policy.params(**told)),))
 
 
-def _verdict(told: evidence.Counted, loop: LoopConfig, tried: list[tuple[Chain, Cells]]) -> Row:
+def _verdict(
+    told: evidence.Counted, loop: LoopConfig, tried: list[tuple[Chain, Cells]], population: float
+) -> Row:
     if told.effective < loop.min_slice_rows:
         few = f"{told.effective:.1f} effective outcomes of {told.outcomes}"
         return _insufficient(f"{few}, fewer than {loop.min_slice_rows}")
     everyone = tuning.together(tried[0][1])
-    population = everyone.w / told.batches
     found = list(_expected(tried, population))
     best = tuning.best(found)
     if best is None or best.worth is None:

@@ -38,9 +38,9 @@ class Facts:
     """One loop as of one batch.
 
     `now` is the batch's watermark, and every time has a zone. `measurements` are those of this
-    batch, of all model versions; `new_rows` counts dataset rows since the loop's last trigger;
-    `previous` are decisions of earlier batches only. An empty `baseline_version` says that the
-    loop names no baseline.
+    batch, of all model versions; `new_rows` counts rows of `dataset`, the loop's first, since its
+    last trigger. An empty `dataset` or `baseline_version` says that the loop names none. `previous`
+    are decisions of earlier batches only.
     """
 
     loop: str
@@ -51,6 +51,7 @@ class Facts:
     window_start: datetime
     window_end: datetime
     measurements: tuple[Measurement, ...]
+    dataset: str
     new_rows: int
     training: tuple[TrainingEvent, ...]
     previous: tuple[PastDecision, ...]

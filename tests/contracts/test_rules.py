@@ -45,6 +45,7 @@ def facts_of(
         window_start=NOW - timedelta(days=1),
         window_end=NOW,
         measurements=found,
+        dataset="train",
         new_rows=new_rows,
         training=(),
         previous=(),

@@ -317,7 +317,8 @@ class Truth:
         self.y = np.array(right, dtype=float)
         self.w = np.array([1 / (row["solicit_prob"] or 1.0) for row in mine])
         self.unsure = np.array([margin(row, 0.05) for row in said])
-        self.inferences = self.w.sum() / 2  # of two batches
+        seen = [row for row in world.first.values() if row["role"] == "PRIMARY"]
+        self.inferences = len(seen) / 2  # of two batches
         self.mean = (self.w * self.y).sum() / self.w.sum()
 
     def variance(self, score: npt.NDArray[np.float64], budget: float) -> float:

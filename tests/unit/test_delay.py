@@ -236,7 +236,7 @@ def test_what_there_is_enough_of_has_values() -> None:
         ),
         (
             {"seen": counts({500: 29, BINS: 1000})},
-            dict.fromkeys((MATURITY, RATE), "29 inferences whose window is open"),
+            dict.fromkeys((MATURITY, RATE), "29 inferences were seen whose window is open"),
         ),
         (
             {"answered_closed": counts({100: 29}), "positive_closed": counts({100: 14})},

@@ -25,7 +25,10 @@ def judge(facts: Facts, params: Params) -> Finding:
         threshold=float(params.new_rows),
         n=facts.new_rows,
     )
-    reason = f"{facts.new_rows:,} new rows since the last trigger, {params.new_rows:,} are enough"
+    of = f" of {facts.dataset}" if facts.dataset else ""
+    reason = (
+        f"{facts.new_rows:,} new rows{of} since the last trigger, {params.new_rows:,} are enough"
+    )
     return Finding(facts.new_rows >= params.new_rows, reason, (evidence,))
 
 

@@ -100,6 +100,10 @@ def test_the_version(bfp: Bfp) -> None:
         (["plan", "--until", "0001-01-01T00:00+14:00"], "is no time"),
         (["explain", "event", "bfp.infrences/0/7"], "did you mean 'bfp.inferences'?"),
         (["explain", "event", "bfp.inferences/0/7"], "`bfp run` reads the first"),
+        *(
+            ([command, "--set", "warehouse=w/backfills/0123456789ab"], "the folder of a backfill")
+            for command in ("plan", "run", "status", "report", "verify", "backfill")
+        ),
     ],
 )
 def test_wrong_usage_ends_with_2_and_what_was_meant(

@@ -36,6 +36,7 @@ QUIET_FACTS = Facts(
     window_start=NOW - DAY,
     window_end=NOW,
     measurements=(),
+    dataset="jobs-train",
     new_rows=0,
     training=(),
     previous=(),

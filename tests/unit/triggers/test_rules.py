@@ -30,7 +30,9 @@ from tests.unit.triggers.facts import (
 def test_volume_is_met_from_its_number_on(rows: int, state: str) -> None:
     decision = one(replace(QUIET_FACTS, new_rows=rows), VOLUME)
     assert decision.state == state
-    assert decision.reason == f"{rows} new rows since the last trigger, 100 are enough"
+    assert (
+        decision.reason == f"{rows} new rows of jobs-train since the last trigger, 100 are enough"
+    )
     (evidence,) = decision.evidence
     assert (evidence["observed"], evidence["threshold"], evidence["n"]) == (rows, 100, rows)
 
