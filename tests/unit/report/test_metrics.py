@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -38,3 +40,14 @@ def test_every_figure_is_the_documents(told: dict[str, Any]) -> None:
         labels = {("loop", loop["loop"]), ("rule", decision["rule"])}
         assert found["bfp_trigger_fired", frozenset(labels)] == (decision["state"] == "FIRED")
     assert any(name == "bfp_quality" for name, _ in found)
+
+
+def test_every_gauge_and_label_is_in_the_document_of_operations(told: dict[str, Any]) -> None:
+    page = Path(__file__).parents[3] / "docs" / "operations.md"
+    rows = re.findall(r"^\| (`bfp_.*?) \| (.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    listed = {
+        name: set(re.findall(r"`(\w+)`", labels))
+        for names, labels in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert listed == {name: {key for key, _ in labels} for name, labels in samples(metrics(told))}
