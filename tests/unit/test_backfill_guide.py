@@ -1,4 +1,4 @@
-"""What operations.md says of reading a backfill: its comparison, and what finds no batch there."""
+"""What operations.md says of reading a backfill: its comparison, and what refuses its folder."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_both_are_compared_as_it_shows(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_asks_about_versions_works_there_and_what_asks_about_batches_finds_none() -> None:
+def test_what_asks_about_versions_works_there_and_what_asks_about_batches_refuses() -> None:
     def asked(*words: str) -> tuple[int, str]:
         there = ("--config", "bfp.yaml", "--set", f"warehouse={ANEW}")
         Path("bfp.yaml").write_text(f"loops: {ROOT / 'conf' / 'loops'}\n", encoding="utf-8")
@@ -59,6 +59,7 @@ def test_what_asks_about_versions_works_there_and_what_asks_about_batches_finds_
         return ended.exit_code, f"{ended.output}{ended.exception or ''}"
 
     assert asked("dataset", "list") == (0, "no version yet\n")
-    code, said = asked("report")
-    assert code
-    assert "no batch yet in" in said
+    for command in ("plan", "run", "status", "report", "verify", "backfill"):
+        code, said = asked(command)
+        assert code
+        assert "is the folder of a backfill" in said
