@@ -38,7 +38,7 @@ class OutcomeConfig(Section):
     consensus: dict[str, Any] | None = None
     scale: tuple[float, float] | None = None
     threshold: float | None = None
-    window: Duration
+    window: Duration = Field(gt=timedelta(0))
     grace: Duration = timedelta(0)
     late: Duration | None = None
     default: Literal["negative"] | None = None

@@ -23,12 +23,14 @@ from pydantic import (
 from processor.errors import ConfigError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_KEPT = re.compile(r"P(?=.)(\d+Y)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
+"""ISO 8601, as manifests keep the spans of their recipes."""
 _COUNT = re.compile(r"[-+]?[\d.]+")
 _SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info", re.IGNORECASE)
 
 
 def parse_duration(raw: object) -> object:
-    """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left to pydantic."""
+    """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left as it is."""
     if isinstance(raw, str) and (found := re.fullmatch(r"(\d+)\s*([smhdw])", raw.strip())):
         try:
             return timedelta(**{_UNITS[found[2]]: int(found[1])})
@@ -37,10 +39,12 @@ def parse_duration(raw: object) -> object:
     return raw
 
 
-def _no_flag(raw: object) -> object:
-    if isinstance(raw, bool):
-        raise ValueError("a span is written as 14d, 36h, 30m or 90s")  # noqa: TRY004  # pydantic's
-    return raw
+def _written(raw: object) -> object:
+    """Refuses what pydantic takes for spans besides: numbers of seconds, and times of day."""
+    span = parse_duration(raw)
+    if isinstance(span, timedelta) or (isinstance(span, str) and _KEPT.fullmatch(span)):
+        return span
+    raise ValueError("a span is written as 14d, 36h, 30m or 90s")
 
 
 def _sensible(span: timedelta) -> timedelta:
@@ -52,12 +56,7 @@ def _sensible(span: timedelta) -> timedelta:
 LONGEST = timedelta(days=36_525)
 """A century: what is added to a time of our days is still one that every library knows."""
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    BeforeValidator(_no_flag),
-    AfterValidator(_sensible),
-]
+Duration = Annotated[timedelta, BeforeValidator(_written), AfterValidator(_sensible)]
 
 
 def _utc(raw: datetime) -> datetime:

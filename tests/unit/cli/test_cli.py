@@ -94,7 +94,7 @@ def test_the_version(bfp: Bfp) -> None:
         (["explain", "event", f"bfp.inferences/0/{10**20}"], "write TOPIC/PARTITION/OFFSET"),
         (["status", "--set", "kafka.timeout=["], "--set kafka.timeout"),
         (["status", "--set", "kafka.timeout=9999999999999d"], "longer than any span"),
-        (["status", "--set", "kafka.timeout=-5"], "a span is between"),
+        (["status", "--set", "kafka.timeout=-5"], "a span is written as"),
         (["status", "--set", "kafka.timeout=true"], "a span is written as"),
         (["plan", "--set", "kafka.properties={no.such: 3}"], "no.such"),
         (["plan", "--until", "0001-01-01T00:00+14:00"], "is no time"),
