@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
 )
 
@@ -68,18 +72,34 @@ def _utc(raw: datetime) -> datetime:
 EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
 
 
-def _no_count(raw: object) -> object:
-    """Refuses numbers, which pydantic takes for seconds since 1970."""
-    if isinstance(raw, int | float) or (isinstance(raw, str) and _COUNT.fullmatch(raw)):
-        raise ValueError("a time is written as 2024-03-01 or 2024-03-01T12:00:00Z")
-    return raw
+def _dated(raw: object, take: ValidatorFunctionWrapHandler) -> object:
+    """Refuses numbers too, which pydantic takes for seconds since 1970."""
+    if not isinstance(raw, int | float) and not (isinstance(raw, str) and _COUNT.fullmatch(raw)):
+        with suppress(ValidationError):
+            return take(raw)
+    raise ValueError("a time is written as 2024-03-01 or 2024-03-01T12:00:00Z")
 
 
-Time = Annotated[datetime, BeforeValidator(_no_count), AfterValidator(_utc)]
+Time = Annotated[datetime, WrapValidator(_dated), AfterValidator(_utc)]
 """A point in time; UTC where no zone is named."""
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def written_as(pattern: str, meant: str) -> AfterValidator:
+    """Text that matches `pattern` as a whole; who writes another is told what is `meant`."""
+
+    def matching(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(meant)
+        return text
+
+    return AfterValidator(matching)
+
+
+Name = Annotated[str, Field(min_length=1)]
+"""What has no name, nothing can be of."""
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
