@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from processor.batches import Batch, Partition, Range
-from processor.cli.common import config_of, configured, emit, moment_of, until
+from processor.cli.common import config_of, configured, emit, moment_of, nothing_new, until
 from processor.cli.grid import grid
 from processor.cli.unread import BY_OFFSET, cut_by, document, show, warn
 from processor.stages.base import Request
@@ -86,8 +86,7 @@ def _range(planned: Planned, each: Range) -> dict[str, Any]:
 def _show(planned: Planned | None, request: Request, found: Unread) -> None:
     console = Console(markup=False)
     if planned is None:
-        what = "all up to that moment is" if request.until else "every input topic is"
-        console.print(f"nothing to do: {what} read")
+        console.print(nothing_new(request.until))
     else:
         _show_batch(console, planned, found)
     show(console, found)

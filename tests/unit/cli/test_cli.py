@@ -18,6 +18,7 @@ from processor.lock import held
 from processor.measurements import REFUSED, dataset_metric
 from processor.stages.landing import Place
 from processor.stages.pipeline import PLAN
+from processor.stages.unread import Unread
 from processor.table import Table
 from processor.tables import BATCHES, EXPIRED, LOG, MEASUREMENTS, TYPED
 from processor.version import VERSION
@@ -172,6 +173,29 @@ def test_an_absent_broker_ends_with_75_and_nothing_is_planned(
     assert f"Kafka at {NOBODY} does not answer" in ended.out + ended.err
     assert "Traceback" not in ended.err
     assert {path.name for path in home.rglob("warehouse/*")} <= {".bfp.lock"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "nothing to do: every input topic is read"),
+        (
+            ("--until", "2024-01-01T00:00Z"),
+            "nothing to do: all up to 2024-01-01T00:00:00+00:00 is taken",
+        ),
+    ],
+)
+def test_a_plan_and_a_run_say_alike_that_nothing_is_new(
+    bfp: Bfp, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+) -> None:
+    for name, planted in (
+        ("plan.preflight", None),
+        ("plan.next_batch", None),
+        ("plan.unread", Unread((), [], {})),
+        ("run.taken_until", ()),
+    ):
+        monkeypatch.setattr(f"processor.cli.{name}", lambda *_, found=planted, **__: found)
+    assert (bfp("plan", *words).out, bfp("run", *words).out) == (f"{told}\n", f"{told}\n")
 
 
 def test_an_absent_registry_ends_with_75_and_its_address(bfp: Bfp) -> None:
