@@ -41,7 +41,7 @@ class KafkaConfig(Section):
 
     bootstrap_servers: str
     properties: Properties = Field(default={})
-    timeout: Duration = timedelta(seconds=10)
+    timeout: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0))
 
 
 class RegistryConfig(Section):
@@ -50,7 +50,7 @@ class RegistryConfig(Section):
     url: str | None = None
     directory: Path | None = None
     properties: Properties = Field(default={})
-    timeout: Duration = timedelta(seconds=10)
+    timeout: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0))
 
     @property
     def name(self) -> str:

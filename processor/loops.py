@@ -6,7 +6,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,7 +14,7 @@ from processor.checked import checked
 from processor.errors import ConfigError
 from processor.layers import read
 from processor.plugins import nearest
-from processor.sections import Duration, Names, Section, Share, Time
+from processor.sections import Duration, Name, Names, Section, Share, Time, written_as
 
 
 class OutcomeConfig(Section):
@@ -29,7 +29,7 @@ class OutcomeConfig(Section):
     no batch reads it again. None: it never is, and every batch reads all that came before.
     """
 
-    metric: str
+    metric: Name
     source: Literal["ground_truth", "feedback"] | None = Field(default=None, alias="from")
     signal: str | None = None
     level: str = "inference"
@@ -38,7 +38,7 @@ class OutcomeConfig(Section):
     consensus: dict[str, Any] | None = None
     scale: tuple[float, float] | None = None
     threshold: float | None = None
-    window: Duration
+    window: Duration = Field(gt=timedelta(0))
     grace: Duration = timedelta(0)
     late: Duration | None = None
     default: Literal["negative"] | None = None
@@ -72,8 +72,12 @@ class ReferenceConfig(Section):
     and the loop's slices.
     """
 
-    model_version: str
+    model_version: Name
     path: Path
+
+
+_SIDED_BY = r"subject|session|time|(tag|feature)\..+"
+_SIDES = "use subject, session, time, tag.<name> or feature.<name>"
 
 
 class SplitConfig(Section):
@@ -83,7 +87,7 @@ class SplitConfig(Section):
     split whose start it has passed; those within `embargo` before a start are left out.
     """
 
-    by: str = Field(default="subject", pattern=r"^(subject|session|time|(tag|feature)\..+)$")
+    by: Annotated[str, written_as(_SIDED_BY, _SIDES)] = "subject"
     validation: float = Field(default=0.1, ge=0, lt=1)
     test: float = Field(default=0.1, ge=0, lt=1)
     validation_from: Time | None = None
@@ -184,7 +188,9 @@ class DatasetConfig(Section):
     is the label, where it happened after what was known by then.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: Annotated[
+        str, written_as(r"[a-z0-9][a-z0-9-]*", "use a-z, 0-9 and -, a letter or digit first")
+    ]
     kind: Literal["supervised"] = "supervised"
     mode: Literal["incremental", "full"] = "incremental"
     late: Literal["leave", "use"] = "leave"
@@ -259,8 +265,10 @@ class LoopConfig(Section):
     Datasets and measurements follow `outcome`; `outcomes` are further metrics in the ledger.
     """
 
-    loop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    model: str
+    loop: Annotated[
+        str, written_as(r"[a-z0-9][a-z0-9_-]*", "use a-z, 0-9, _ and -, a letter or digit first")
+    ]
+    model: Name
     task: Literal["classification"] = "classification"
     outcome: OutcomeConfig
     outcomes: tuple[OutcomeConfig, ...] = ()

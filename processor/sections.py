@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -16,19 +17,24 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
 )
 
 from processor.errors import ConfigError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_KEPT = re.compile(r"P(?=.)(\d+Y)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
+"""ISO 8601, as manifests keep the spans of their recipes."""
 _COUNT = re.compile(r"[-+]?[\d.]+")
 _SECRET_KEYS = re.compile(r"password|secret|\.key\.pem$|basic\.auth\.user\.info", re.IGNORECASE)
 
 
 def parse_duration(raw: object) -> object:
-    """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left to pydantic."""
+    """A time span from `14d`, `36h`, `30m`, `90s` or `2w`; anything else is left as it is."""
     if isinstance(raw, str) and (found := re.fullmatch(r"(\d+)\s*([smhdw])", raw.strip())):
         try:
             return timedelta(**{_UNITS[found[2]]: int(found[1])})
@@ -37,10 +43,12 @@ def parse_duration(raw: object) -> object:
     return raw
 
 
-def _no_flag(raw: object) -> object:
-    if isinstance(raw, bool):
-        raise ValueError("a span is written as 14d, 36h, 30m or 90s")  # noqa: TRY004  # pydantic's
-    return raw
+def _written(raw: object) -> object:
+    """Refuses what pydantic takes for spans besides: numbers of seconds, and times of day."""
+    span = parse_duration(raw)
+    if isinstance(span, timedelta) or (isinstance(span, str) and _KEPT.fullmatch(span)):
+        return span
+    raise ValueError("a span is written as 14d, 36h, 30m or 90s")
 
 
 def _sensible(span: timedelta) -> timedelta:
@@ -52,12 +60,7 @@ def _sensible(span: timedelta) -> timedelta:
 LONGEST = timedelta(days=36_525)
 """A century: what is added to a time of our days is still one that every library knows."""
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    BeforeValidator(_no_flag),
-    AfterValidator(_sensible),
-]
+Duration = Annotated[timedelta, BeforeValidator(_written), AfterValidator(_sensible)]
 
 
 def _utc(raw: datetime) -> datetime:
@@ -69,18 +72,34 @@ def _utc(raw: datetime) -> datetime:
 EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
 
 
-def _no_count(raw: object) -> object:
-    """Refuses numbers, which pydantic takes for seconds since 1970."""
-    if isinstance(raw, int | float) or (isinstance(raw, str) and _COUNT.fullmatch(raw)):
-        raise ValueError("a time is written as 2024-03-01 or 2024-03-01T12:00:00Z")
-    return raw
+def _dated(raw: object, take: ValidatorFunctionWrapHandler) -> object:
+    """Refuses numbers too, which pydantic takes for seconds since 1970."""
+    if not isinstance(raw, int | float) and not (isinstance(raw, str) and _COUNT.fullmatch(raw)):
+        with suppress(ValidationError):
+            return take(raw)
+    raise ValueError("a time is written as 2024-03-01 or 2024-03-01T12:00:00Z")
 
 
-Time = Annotated[datetime, BeforeValidator(_no_count), AfterValidator(_utc)]
+Time = Annotated[datetime, WrapValidator(_dated), AfterValidator(_utc)]
 """A point in time; UTC where no zone is named."""
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def written_as(pattern: str, meant: str) -> AfterValidator:
+    """Text that matches `pattern` as a whole; who writes another is told what is `meant`."""
+
+    def matching(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(meant)
+        return text
+
+    return AfterValidator(matching)
+
+
+Name = Annotated[str, Field(min_length=1)]
+"""What has no name, nothing can be of."""
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ INTERRUPTED = 130
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 STOPPED = "interrupted; run again to go on where it stopped"
 _HERE = Path(__file__).parent
-_SUPPORT = {"__init__", "common", "unread"}
+_SUPPORT = {"__init__", "common", "grid", "unread"}
 
 
 def _names() -> list[str]:

@@ -75,6 +75,13 @@ def moment_of(config: Config, text: str | None) -> datetime | None:
     return moment(text, zone, datetime.now(UTC))
 
 
+def nothing_new(moment: datetime | None) -> str:
+    """What there is to say where no batch is to be taken, up to a moment or at all."""
+    if moment is not None:
+        return f"nothing to do: all up to {moment.isoformat()} is taken"
+    return "nothing to do: every input topic is read"
+
+
 def config_of(config_file: Path | None, flags: tuple[str, ...]) -> Config:
     """The configuration of all layers."""
     return load(config_file, flags)

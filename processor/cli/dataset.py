@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Column
-from rich.table import Table as Grid
 
 from processor.cli.common import config_of, configured, emit, say
+from processor.cli.grid import grid
 from processor.config import Config
 from processor.errors import ConfigError, DataRefused
 from processor.local.spark import on_demand
@@ -120,13 +119,13 @@ def rebuild(
 
 def _show_list(document: dict[str, Any]) -> None:
     console = Console(markup=False)
-    grid = Grid("version", "after", "rows", "splits", "formats")
-    grid.columns[0].no_wrap = True
+    table = grid("version", "after", "rows", "splits", "formats")
+    table.columns[0].no_wrap = True
     for row in document["versions"]:
         splits = "\n".join(f"{each['name']} {each['rows']:,}" for each in row["splits"])
         cells = (f"{row['row_count']:,}", splits, "\n".join(row["formats"]))
-        grid.add_row(f"{row['dataset']}/{row['version']}", row["parent_version"] or "", *cells)
-    console.print(grid if document["versions"] else "no version yet")
+        table.add_row(f"{row['dataset']}/{row['version']}", row["parent_version"] or "", *cells)
+    console.print(table if document["versions"] else "no version yet")
     for row in document["refused"]:
         console.print(f"batch {row['batch_id']}, {row['dataset']}: no version: {row['reason']}")
 
@@ -136,21 +135,21 @@ def _show_manifest(document: dict[str, Any]) -> None:
     after = f", after {document['parent_version']}" if document["parent_version"] else ""
     name = f"{document['dataset']}/{document['version']}"
     console.print(f"{name}, batch {document['batch_id']}{after}: {document['row_count']:,} rows")
-    console.print(f"files: {document['uri']}")
+    console.print(f"files: {document['uri']}", soft_wrap=True)
     console.print(f"SHA-256: {document['content_sha256']}")
     console.print(f"code: {document['code_version']}, configuration: {document['config_hash']}")
-    grid = Grid("", "", "")
+    table = grid("", "", "")
     for split in document["splits"]:
-        grid.add_row("split", split["name"], f"{split['rows']:,}")
+        table.add_row("split", split["name"], f"{split['rows']:,}")
     for title in ("dropped", "quality"):
         for key, value in document[title].items():
-            grid.add_row(title, key, f"{value:,.6g}" if title == "quality" else f"{value:,}")
+            table.add_row(title, key, f"{value:,.6g}" if title == "quality" else f"{value:,}")
     for check, said in document["leakage"].items():
-        grid.add_row("leakage", check, f"{said['rows']:,} ({said['share']:.2%} of held-out rows)")
+        table.add_row("leakage", check, f"{said['rows']:,} ({said['share']:.2%} of held-out rows)")
     for each in document["sources"]:
         place = f"{each['topic']}/{each['partition']}"
-        grid.add_row("source", place, f"{each['start_offset']:,} to {each['end_offset']:,}")
-    console.print(grid)
+        table.add_row("source", place, f"{each['start_offset']:,} to {each['end_offset']:,}")
+    console.print(table)
 
 
 def _show_diff(document: dict[str, Any]) -> None:
@@ -161,14 +160,13 @@ def _show_diff(document: dict[str, Any]) -> None:
         named = ", ".join(rows["examples"].get(kind, ()))
         what = kind if kind in ("added", "removed") else f"other {kind}"
         console.print(f"  {what}: {rows[kind]:,}{f', such as {named}' if named else ''}")
-    sides = (Column(document[side], overflow="fold") for side in ("from", "to"))
-    grid = Grid("", "", *sides)
+    table = grid("", "", document["from"], document["to"])
     for section, changes in document.items():
         if section in ("from", "to", "rows"):
             continue
         for key, both in changes.items():
-            grid.add_row(section, key, *("" if value is None else str(value) for value in both))
-    console.print(grid)
+            table.add_row(section, key, *("" if value is None else str(value) for value in both))
+    console.print(table)
 
 
 def _show_rebuilt(found: Rebuilt) -> None:

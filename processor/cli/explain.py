@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from processor.cli.common import config_of, configured, emit, say
+from processor.feedback.rule import RETRACT
 from processor.local.spark import on_demand
 from processor.stages.explain_event import explain_event
 from processor.stages.explain_row import explain_row
@@ -69,6 +70,7 @@ def _show_row(told: dict[str, Any], show: Show) -> None:
     for each in told["answers"]:
         _show_attempt(each, show)
         counts = ", and counts" if each["counts"] else ""
+        counts += f"; it repeats {each['repeats']}" if each["repeats"] else ""
         said = f"{each['op']} {each['value']}, reward {each['reward']}, credit {each['credit']}"
         show(f"    {each['event_id']}: {said}: {each['timing']}{counts}")
     _show_session(told["session"], show)
@@ -102,15 +104,34 @@ def _show_event(told: dict[str, Any], show: Show) -> None:
             show(f"  no record: {_counts(landing['hole'])}")
         for each in landing["attempts"]:
             _show_attempt(each, show)
+        for sentence in _besides(landing):
+            show(f"  {sentence}")
         for each in landing["about"]:
-            of = f"{each['loop']}/{each['metric']}" if each["metric"] else each["loop"]
-            credit = f", credit {each['credit']}" if "credit" in each else ""
-            show(f"  {of}: {each['what']}{_of(each['inference_id'])}{credit}")
+            _show_about(each, show)
         _show_ledger(landing["ledger"], show)
         for each in landing["versions"]:
             name = f"{each['dataset']}/{each['version']}"
             said = f"{each['split']}, label {each['label']}, weight {each['weight']}"
             show(f"  in {name}{_of(each['inference_id'])}: {said}")
+
+
+def _besides(landing: dict[str, Any]) -> Iterator[str]:
+    """What an event is to others of its topic."""
+    if landing["repeats"]:
+        yield f"it repeats the event at {landing['repeats']}: an event counts once"
+    if revised := landing["revises"]:
+        does = "takes back" if landing["event"]["op"] == RETRACT else "revises"
+        where = f"at {revised['place']}" if revised["place"] else "which has not landed"
+        yield f"it {does} the event {revised['event_id']}, {where}"
+
+
+def _show_about(each: dict[str, Any], show: Show) -> None:
+    if each["loop"] is None:
+        show(f"  {each['what']}")
+        return
+    of = f"{each['loop']}/{each['metric']}" if each["metric"] else each["loop"]
+    credit = f", credit {each['credit']}" if "credit" in each else ""
+    show(f"  {of}: {each['what']}{_of(each['inference_id'])}{credit}")
 
 
 def _show_attempt(told: dict[str, Any], show: Show) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from processor.batches import Batch, Partition, Range
-from processor.cli.common import config_of, configured, emit, moment_of, until
+from processor.cli.common import config_of, configured, emit, moment_of, nothing_new, until
+from processor.cli.grid import grid
 from processor.cli.unread import BY_OFFSET, cut_by, document, show, warn
 from processor.stages.base import Request
 from processor.stages.pipeline import STAGES, Planned, next_batch, preflight, told
@@ -86,8 +86,7 @@ def _range(planned: Planned, each: Range) -> dict[str, Any]:
 def _show(planned: Planned | None, request: Request, found: Unread) -> None:
     console = Console(markup=False)
     if planned is None:
-        what = "all up to that moment is" if request.until else "every input topic is"
-        console.print(f"nothing to do: {what} read")
+        console.print(nothing_new(request.until))
     else:
         _show_batch(console, planned, found)
     show(console, found)
@@ -100,12 +99,12 @@ def _show_batch(console: Console, planned: Planned, found: Unread) -> None:
     console.print(f"{first} ({how})")
     for sentence in (*more, *(_cut_by(batch, found) if batch.cut_time else ())):
         console.print(sentence)
-    ranges = Table("topic", "partition", "start", "end", "offsets", "")
+    ranges = grid("topic", "partition", "start", "end", "offsets", "")
     for each in batch.ranges:
         cells = (each.partition, f"{each.start:,}", f"{each.end:,}", f"{each.expected:,}")
         ranges.add_row(each.topic, *map(str, cells), "first seen" if each.first_seen else "")
     console.print(ranges)
-    stages = Table("stage", "does", "writes", "state")
+    stages = grid("stage", "does", "writes", "state")
     for stage in STAGES:
         state = "to do" if stage in planned.pending else "done"
         stages.add_row(stage.name, stage.summary, ", ".join(t.name for t in stage.writes), state)

@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 
 import click
 
-from processor.cli.common import config_of, configured, emit, grouped, moment_of, say, until
+from processor.cli.common import (
+    config_of,
+    configured,
+    emit,
+    grouped,
+    moment_of,
+    nothing_new,
+    say,
+    until,
+)
 from processor.config import Config
 from processor.errors import ConfigError
 from processor.local.spark import on_demand
@@ -79,13 +88,8 @@ def run(
         emit(done, as_json, lambda: _show(taken, config))
     else:
         nothing: dict[str, Any] = {"batch": None, "outcome": "nothing new", "stages": []}
-        emit({**nothing, "batches": []}, as_json, lambda: click.echo(_nothing(request)))
-
-
-def _nothing(request: Request) -> str:
-    if request.until is not None:
-        return f"nothing to do: all up to {request.until.isoformat()} is taken"
-    return "nothing new: every input topic is read"
+        told = nothing_new(request.until)
+        emit({**nothing, "batches": []}, as_json, lambda: click.echo(told))
 
 
 def _show(taken: Iterable[Taken], config: Config) -> None:

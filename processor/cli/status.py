@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table as Grid
 
 from processor.cli import unread
 from processor.cli.common import config_of, configured, emit
+from processor.cli.grid import grid
 from processor.config import Config
 from processor.errors import Unavailable
 from processor.measurements import REQUESTS
 from processor.stages import catalog
+from processor.stages.landing import Place
 from processor.stages.pipeline import PLAN, unfinished
 from processor.stages.quarantine import expired, standing
 from processor.stages.unread import Unread
@@ -138,15 +139,15 @@ def _show_batches(console: Console, document: dict[str, Any]) -> None:
     if not document["last_batch"]:
         console.print(f"no batch yet in {document['warehouse']}")
         return
-    grid = Grid("batch", "landed", "watermark", "datasets", "decisions")
+    table = grid("batch", "landed", "watermark", "datasets", "decisions")
     for one in document["batches"]:
         datasets = [f"{d['dataset']} {d['version']}: {d['row_count']:,}" for d in one["datasets"]]
         datasets += [f"{name}: no version" for name in {r["dataset"]: 0 for r in one["refused"]}]
         decisions = [f"{d['state']} {d['rule']}" for d in one["decisions"]]
         mark = f"{one['watermark']:%Y-%m-%d %H:%M}" if one["watermark"] else ""
         cells = (f"{one['landed']:,}", mark, "\n".join(datasets), "\n".join(decisions))
-        grid.add_row(str(one["batch"]), *cells)
-    console.print(grid)
+        table.add_row(str(one["batch"]), *cells)
+    console.print(table)
     for one in document["batches"]:
         for row in one["refused"]:
             console.print(f"batch {one['batch']}, {row['dataset']}: no version: {row['reason']}")
@@ -155,9 +156,8 @@ def _show_batches(console: Console, document: dict[str, Any]) -> None:
         console.print(f"labels of {loop}: {told}")
     _show_quarantine(console, document["quarantine"])
     for row in document["expired"]:
-        place = "{topic}/{partition} offset {offset}".format(**row["example"])
         told = "{loop}, {metric}: {n:,} answers expired, as {place}: {why}"
-        console.print(told.format(**row, place=place))
+        console.print(told.format(**row, place=Place(**row["example"])), soft_wrap=True)
     if document["pending_stages"]:
         console.print(f"batch {document['last_batch']} waits for: {document['pending_stages']}")
 
@@ -165,13 +165,9 @@ def _show_batches(console: Console, document: dict[str, Any]) -> None:
 def _show_quarantine(console: Console, told: dict[str, Any]) -> None:
     counts = ", ".join(f"{told[name]:,} {name}" for name in ("defective", "replayed", "recovered"))
     console.print(f"quarantine: {counts}")
-    if not told["codes"]:
-        return
-    grid = Grid("table", "defect", "records", "the first of them", "what is wrong")
     for row in told["codes"]:
-        place = "{topic}/{partition} offset {offset}".format(**row["example"])
-        grid.add_row(row["table"], row["code"], f"{row['n']:,}", place, row["detail"])
-    console.print(grid)
+        first = f"{row['n']:,}, the first at {Place(**row['example'])}: {row['detail']}"
+        console.print(f"  {row['table']}, {row['code']}: {first}", soft_wrap=True)
 
 
 COMMAND = status

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
+from processor.cli.grid import grid
 from processor.retention import Remaining
 from processor.stages.unread import Unread
 
@@ -38,10 +38,10 @@ def show(console: Console, found: Unread) -> None:
     waiting = [each for each in found.topics if each.oldest_unread is not None]
     if not waiting:
         return
-    grid = Table("topic", "oldest unread record", "deleted in")
+    table = grid("topic", "oldest unread record", "deleted in")
     for each in waiting:
-        grid.add_row(each.topic, f"{each.oldest_unread:%Y-%m-%d %H:%M:%S}", _left(each))
-    console.print(grid)
+        table.add_row(each.topic, f"{each.oldest_unread:%Y-%m-%d %H:%M:%S}", _left(each))
+    console.print(table)
 
 
 def _left(each: Remaining) -> str:

@@ -153,15 +153,20 @@ def standing(answers: Sequence[Answer]) -> list[Answer]:
     return sorted(live, key=lambda each: each.event_time)
 
 
-def _said(one: Served, answer: Answer, rule: Rule) -> Outcome:
+def judged(answer: Answer, rule: Rule) -> tuple[str, float | None]:
+    """The state that an answer means, and its reward: its own, or that of the state."""
     if answer.op in (RETRACT, TIED):
-        nothing = RETRACTED if answer.op == RETRACT else TIED
-        return _outcome(one, nothing, ON_TIME, None, None, answer)
+        return RETRACTED if answer.op == RETRACT else TIED, None
     state = VALUE
     if rule.positive is not None:
         state = POSITIVE if answer.value == rule.positive else NEGATIVE
-    reward = REWARDS.get(state) if answer.reward is None else answer.reward
-    return _outcome(one, state, ON_TIME, answer.value, reward, answer)
+    return state, REWARDS.get(state) if answer.reward is None else answer.reward
+
+
+def _said(one: Served, answer: Answer, rule: Rule) -> Outcome:
+    state, reward = judged(answer, rule)
+    value = None if state in (RETRACTED, TIED) else answer.value
+    return _outcome(one, state, ON_TIME, value, reward, answer)
 
 
 def _outcome(

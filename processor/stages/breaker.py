@@ -51,6 +51,6 @@ def named(codes: Counts) -> str:
     worst = sorted(codes, key=lambda row: (-row["n"], row["code"], row["example_topic"]))
     return "; ".join(
         f"{row['n']:,} {row['code']}, as {row['example_topic']}/{row['example_partition']}"
-        f" offset {row['example_offset']} ({row['detail']})"
+        f"/{row['example_offset']} ({row['detail']})"
         for row in worst[:MOST_NAMED]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -35,7 +36,7 @@ def decided(
         "split": {
             "side": row["split"],
             **_split(source.recipe, key["split_group"] or inference_id),
-            "response_time": key["response_time"],
+            "response_time": key["response_time"].astimezone(UTC),  # Spark names no zone
         },
         "sampling": {
             "salt": source.recipe.sampling_salt,

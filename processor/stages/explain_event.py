@@ -7,12 +7,22 @@ from typing import Any
 
 from processor.config import Config
 from processor.feedback import Question, attribute, questions, served
-from processor.feedback.eventwise import timing
+from processor.feedback.eventwise import judged, timing
+from processor.feedback.rule import CREATE
 from processor.loops import LoopConfig
 from processor.stages.expired import MEANING
 from processor.stages.landing import Place, landings
-from processor.stages.lookup import Heard, heard, outputs_in, said, seen, watermarks
-from processor.tables import COORDINATES, DATASET_ROWS, EXPIRED, OUTCOMES
+from processor.stages.lookup import (
+    Heard,
+    arrived,
+    heard,
+    outputs_in,
+    place,
+    said,
+    seen,
+    watermarks,
+)
+from processor.tables import COORDINATES, DATASET_ROWS, EXPIRED, OUTCOMES, TYPED
 from processor.terms.plain import Plain
 from processor.warehouse import Warehouse
 
@@ -21,6 +31,8 @@ _LEDGER = (
     *("loop", "metric", "inference_id", "state", "timing", "value", "reward", "credit"),
     "answered_at",
 )
+_EVENT = ("event_id", "event_time", "op", "supersedes")
+_ARRIVED = ("batch_id", "attempt", "defects", "origin")
 _PLACED = ("dataset", "version", "inference_id", "label", "split", "inclusion_prob", "weight")
 
 
@@ -30,14 +42,14 @@ def explain_event(config: Config, warehouse: Warehouse, text: str) -> Row:
     Raises:
         ConfigError: no batch has read such a topic, partition or offset; with the nearest name.
     """
-    place = Place.parse(text)
-    table = config.topics.by_topic().get(place.topic)
+    asked = Place.parse(text)
+    table = config.topics.by_topic().get(asked.topic)
     return {
-        **place._asdict(),
+        **asked._asdict(),
         "table": table,
         "landings": [
             _followed(config, warehouse, table, landing)
-            for landing in landings(config, warehouse, place)
+            for landing in landings(config, warehouse, asked)
         ],
     }
 
@@ -50,15 +62,47 @@ def _followed(config: Config, warehouse: Warehouse, table: str | None, landing: 
     ids = sorted({one["inference_id"] for one in about if one["inference_id"]})
     return {
         **landing,
-        "event": {name: row[name] for name in ("event_id", "event_time")} if valid else None,
+        "event": _told(row) if valid else None,
+        "repeats": _repeats(warehouse, table, row) if valid else None,
+        "revises": _revises(warehouse, table, row) if valid else None,
         "about": about,
         "ledger": [each for name in ids for each in ledger(warehouse, name, row)],
         "versions": [each for name in ids for each in _placed(warehouse, name, row)],
     }
 
 
+def _told(row: Row) -> Row:
+    """What is told of an event; `op` and `supersedes` of an answer."""
+    return {name: row[name] for name in _EVENT if name in row}
+
+
+def _repeats(warehouse: Warehouse, table: str | None, row: Row) -> str | None:
+    """Where the same event arrived first, if not here: an event counts once."""
+    first = _first(warehouse, table, row["event_id"])
+    return elsewhere(first, row) if first else None
+
+
+def _revises(warehouse: Warehouse, table: str | None, row: Row) -> Row | None:
+    """Which event an answer takes back or replaces, and where that one arrived, if it did."""
+    if (row.get("op") or CREATE) == CREATE:
+        return None
+    first = _first(warehouse, table, row["supersedes"])
+    return {"event_id": row["supersedes"], "place": first and place_of(first["origin"])}
+
+
+def _first(warehouse: Warehouse, table: str | None, event_id: str) -> Row | None:
+    """The event of that id, as it first arrived without a defect."""
+    if table is None:
+        return None
+    where = [("event_id", "=", event_id)]
+    rows = warehouse.rows(TYPED[table], columns=_ARRIVED, where=where).to_pylist()
+    return next((each for each in arrived(rows) if not each["defects"]), None)
+
+
 def _about(config: Config, warehouse: Warehouse, table: str | None, row: Row) -> Iterator[Row]:
     """What the event is to each loop: an output of its model, or an answer to a question."""
+    if table == "inferences" and row["model_name"] not in _models(config):
+        yield _nobodys(row)
     for loop in config.loop.values():
         if table == "inferences" and row["model_name"] == loop.model:
             yield _output(loop, row)
@@ -67,6 +111,15 @@ def _about(config: Config, warehouse: Warehouse, table: str | None, row: Row) ->
         for question in questions(loop):
             if table == question.signal.source:
                 yield from _answers(warehouse, loop, question, row)
+
+
+def _models(config: Config) -> set[str]:
+    return {loop.model for loop in config.loop.values()}
+
+
+def _nobodys(row: Row) -> Row:
+    what = f"no loop asks about the model {row['model_name']}"
+    return {"loop": None, "metric": None, "inference_id": row["inference_id"], "what": what}
 
 
 def _output(loop: LoopConfig, row: Row) -> Row:
@@ -129,7 +182,7 @@ def shares(warehouse: Warehouse, question: Question, key: str, row: Row) -> Iter
                     "inference_id": one.inference_id,
                     "what": f"an answer that is {timing(each.answer, one, question.rule)}",
                     "value": each.answer.value,
-                    "reward": each.answer.reward,
+                    "reward": judged(each.answer, question.rule)[1],
                     "op": each.answer.op,
                     "credit": credit,
                 }
@@ -172,6 +225,11 @@ def _is_of(made: Row, row: Row) -> bool:
     names = ("batch_id", *COORDINATES)
     wanted = {name: row["origin"][name] for name in names}
     return any({name: origin[name] for name in names} == wanted for origin in made["origins"])
+
+
+def elsewhere(first: Row, row: Row) -> str | None:
+    """The place of the first of several rows of one event; None for that one itself."""
+    return None if place(first) == place(row) else place_of(first["origin"])
 
 
 def place_of(origin: Row) -> str:

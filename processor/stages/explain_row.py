@@ -18,14 +18,14 @@ from processor.config import Config
 from processor.datasets.reasons import reason
 from processor.errors import ConfigError
 from processor.feedback import Answer, Question, Served, question_of, served
-from processor.feedback.eventwise import heeded, once, timing
+from processor.feedback.eventwise import heeded, judged, once, timing
 from processor.feedback.rule import LATE, ON_TIME
 from processor.feedback.standing import deciding, telling
 from processor.stages import catalog, lookup
 from processor.stages.base import Context
 from processor.stages.choices import FULL, Parent, parent_of
 from processor.stages.decision import decided
-from processor.stages.explain_event import credited, ledger, place_of
+from processor.stages.explain_event import credited, elsewhere, ledger, place_of
 from processor.stages.explain_session import states
 from processor.stages.landing import attempt
 from processor.stages.lookup import Heard
@@ -189,8 +189,8 @@ def _not_known(one: Served, known: list[int], asked: Asked) -> str:
     later = f"; it became known in batch {known[0]}" if known else ""
     closes, mark = _closes(one, asked), asked.mark
     if mark is None or closes > mark:
-        return f"too early: its window was open until {closes:%Y-%m-%d %H:%M:%S}{later}"
-    return f"no answer on time: its window was closed by {closes:%Y-%m-%d %H:%M:%S}{later}"
+        return f"too early: its window was open until {closes}{later}"
+    return f"no answer on time: its window was closed by {closes}{later}"
 
 
 def _answers(
@@ -205,16 +205,22 @@ def _answers(
     mine = list(credited(answers, outputs, question, one.inference_id))
     timed = [(each, credit, timing(each.answer, one, question.rule)) for each, credit in mine]
     counts = {each.event_id for each in heeded(_weighed(timed, by_then), question.rule)}
-    names = ("event_id", "event_time", "op", "supersedes", "value", "reward")
+    names = ("event_id", "event_time", "op", "supersedes", "value")
+    first: dict[str, Row] = {}
+    for each in answers:
+        first.setdefault(each.answer.event_id, each.row)
     return [
         {
             **attempt(each.row),
             **{name: getattr(each.answer, name) for name in names},
+            "reward": judged(each.answer, question.rule)[1],
             "timing": when,
             "credit": credit,
-            "counts": each.answer.event_id in counts,
+            "counts": each.answer.event_id in counts and repeated is None,
+            "repeats": repeated,
         }
         for each, credit, when in timed
+        for repeated in [elsewhere(first[each.answer.event_id], each.row)]
     ]
 
 

@@ -33,6 +33,9 @@ class Place(NamedTuple):
             raise ConfigError(f"{text!r} is no offset", remedy="write TOPIC/PARTITION/OFFSET")
         return cls(found["topic"], int(found["partition"]), int(found["offset"]))
 
+    def __str__(self) -> str:
+        return "/".join(map(str, self))
+
 
 def ranges(config: Config, warehouse: Warehouse, place: Place) -> list[Row]:
     """The planned ranges that hold an offset: several, where its topic was made anew.

@@ -61,12 +61,12 @@ def test_a_warehouse_is_brought_through_all_that_may_stop_it(behind: tuple[World
     # What is in quarantine is shown with an example of each code, and some of it replayed.
     codes = {(each["table"], each["code"]): each for each in quarantine(site)["codes"]}
     large = codes["inferences", TOO_LARGE]
-    example = "{topic}/{partition} offset {offset}".format(**large["example"])
+    example = "{topic}/{partition}/{offset}".format(**large["example"])
     shown = ran("status", config=site.config, path=NO_JAVA)
     assert shown.returncode == 0, shown.stderr
     (line,) = (line for line in shown.stdout.splitlines() if example in line)
-    cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert cells == ["inferences", TOO_LARGE, f"{large['n']:,}", example, MEANING[TOO_LARGE]]
+    told = f"{large['n']:,}, the first at {example}: {MEANING[TOO_LARGE]}"
+    assert line == f"  inferences, {TOO_LARGE}: {told}"
     first = large["example"]["offset"]
     span = f"{config.topics.inferences}/{large['example']['partition']}/{first}-{first + 2}"
     replayed = bfp("replay", "--code", TOO_LARGE, "--range", span, config=site.config)

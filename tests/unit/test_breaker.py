@@ -51,5 +51,5 @@ def test_the_most_frequent_codes_are_named_with_a_record_of_each() -> None:
         for n in range(1, MOST_NAMED + 3)
     ]
     said = named(rows)
-    assert said.startswith("7,000 c7, as t/2 offset 7 (why); 6,000 c6")
+    assert said.startswith("7,000 c7, as t/2/7 (why); 6,000 c6")
     assert "c1" not in said

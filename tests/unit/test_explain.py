@@ -86,6 +86,7 @@ def known(name: str, batch: int, timing: str, *origins: Row) -> Row:
     return {**base, **said, "origins": list(origins)}
 
 
+CLICK = {"kind": "ENGAGEMENT", "metric": "copied", "level": "INFERENCE", "inference_id": "timely"}
 INFERENCES = {
     1: [
         output("a", 1, 0, 0),
@@ -97,7 +98,7 @@ INFERENCES = {
         output("timely", 1, 7, 3, session_id="u"),
     ],
     2: [],
-    3: [output("young", 3, 8, 125)],
+    3: [output("young", 3, 8, 125), output("a", 3, 9, 0)],
 }
 FEEDBACK = {
     1: [stars("e1", 1, 0, 5), stars("e2", 1, 1, 5, metric="tasteful")],
@@ -107,6 +108,10 @@ FEEDBACK = {
         stars("e4", 3, 4, 9, session_id="nowhere"),
         stars("e6", 3, 5, 9, scale_min=None, scale_max=None),
         stars("e7", 3, 6, 9, session_id=None, subject_key="u"),
+        stars("e5", 3, 7, 9, session_id="u"),
+        stars("e8", 3, 8, 10, session_id="u", op="RETRACT", supersedes="e5", value_num=None),
+        stars("e9", 3, 9, 10, session_id="nowhere", op="UPDATE", supersedes="gone"),
+        stars("e10", 3, 10, 5, **CLICK),
     ],
 }
 ANSWER = origin("bfp.feedback", 1, 0)
@@ -123,9 +128,9 @@ LEDGER = {
 ENDS = {
     1: {"inferences": 8, "feedback": 2},
     2: {"inferences": 8, "feedback": 3},
-    3: {"inferences": 9, "feedback": 7},
+    3: {"inferences": 10, "feedback": 11},
 }
-"""Offset 5 of the inferences of batch 1 is a hole, and offset 9 was not read yet."""
+"""Offset 5 of the inferences of batch 1 is a hole, and offset 10 was not read yet."""
 
 
 @pytest.fixture(scope="module")
@@ -209,9 +214,9 @@ WHY_NOT = {
     ("v000001", "other"): "it is of the model parrot, and the dataset is of bot",
     ("v000001", "broken"): "its event has defects: negative_latency",
     ("v000001", "young"): "it landed in batch 3, after the version's",
-    ("v000001", "alone"): "too early: its window was open until 2024-03-01 01:03:00",
-    ("v000003", "alone"): "no answer on time: its window was closed by 2024-03-01 01:03:00",
-    ("v000003", "young"): "too early: its window was open until 2024-03-01 03:05:00",
+    ("v000001", "alone"): "too early: its window was open until 2024-03-01 01:03:00+00:00",
+    ("v000003", "alone"): "no answer on time: its window was closed by 2024-03-01 01:03:00+00:00",
+    ("v000003", "young"): "too early: its window was open until 2024-03-01 03:05:00+00:00",
     ("v000003", "a"): (
         "nothing became known of it since the parent version v000001: its last outcome is of "
         "batch 1, and v000001 was made with it"
@@ -263,7 +268,7 @@ def test_what_is_not_there_is_answered_with_the_nearest(
     places = {
         "bfp.feedbak/0/0": "did you mean 'bfp.feedback'?",
         "bfp.feedback/1/0": "use one of 0",
-        "bfp.inferences/0/9": "they have read 0 to 8",
+        "bfp.inferences/0/10": "they have read 0 to 9",
         "bfp.erasures/0/0": "no batch has read a partition '0'",
     }
     for place, said in places.items():
@@ -309,9 +314,49 @@ def test_what_an_event_is_to_a_loop(config: Config, warehouse: Warehouse) -> Non
     }
     for place, what in whats.items():
         assert event(config, warehouse, place)["about"][0]["what"] == what, place
-    assert event(config, warehouse, "bfp.inferences/0/3")["about"] == []
+    (other,) = event(config, warehouse, "bfp.inferences/0/3")["about"]
+    assert (other["loop"], other["what"]) == (None, "no loop asks about the model parrot")
     broken = event(config, warehouse, "bfp.inferences/0/4")
     assert (broken["attempts"][0]["defects"], broken["about"]) == (BROKEN, [])
+
+
+def test_an_event_that_was_sent_twice_says_where_it_was_before(
+    config: Config, warehouse: Warehouse
+) -> None:
+    befores = {
+        "bfp.feedback/0/7": "bfp.feedback/0/2",
+        "bfp.feedback/0/2": None,
+        "bfp.inferences/0/9": "bfp.inferences/0/0",
+        "bfp.inferences/0/0": None,
+        "bfp.inferences/0/4": None,
+    }
+    for place, before in befores.items():
+        assert event(config, warehouse, place)["repeats"] == before, place
+    answers = row(config, "v000003", "timely")["answers"]
+    told = [(each["event_id"], each["offset"], each["repeats"]) for each in answers]
+    assert told == [("e5", 2, None), ("e5", 7, "bfp.feedback/0/2"), ("e8", 8, None)]
+    assert [each["counts"] for each in answers] == [True, False, False]
+
+
+def test_an_answer_that_revises_says_which(config: Config, warehouse: Warehouse) -> None:
+    revised = {
+        "bfp.feedback/0/8": {"event_id": "e5", "place": "bfp.feedback/0/2"},
+        "bfp.feedback/0/9": {"event_id": "gone", "place": None},
+        "bfp.feedback/0/2": None,
+        "bfp.inferences/0/0": None,
+    }
+    for place, told in revised.items():
+        assert event(config, warehouse, place)["revises"] == told, place
+    assert event(config, warehouse, "bfp.feedback/0/8")["event"]["op"] == "RETRACT"
+
+
+def test_the_reward_of_an_answer_is_its_own_or_that_of_its_state(
+    config: Config, warehouse: Warehouse
+) -> None:
+    rewards = {"bfp.feedback/0/2": 0.75, "bfp.feedback/0/8": None, "bfp.feedback/0/10": 1.0}
+    for place, reward in rewards.items():
+        about = event(config, warehouse, place)["about"]
+        assert [each["reward"] for each in about if "reward" in each] == [reward], place
 
 
 def test_an_offset_that_is_no_record_is_accounted_for(config: Config, warehouse: Warehouse) -> None:
@@ -339,6 +384,14 @@ def test_people_read_the_same_in_sentences(config: Config) -> None:
     assert event[0] == "batch 1 took the offsets 0 to 1"
     assert "chat/helpful: an answer that is ON_TIME of a, credit 0.5" in event
     assert "in chat-train/v000001 of b: train, label true, weight 0.5" in event
+    assert "no loop asks about the model parrot" in said("event", "bfp.inferences/0/3")
+    assert "it repeats the event at bfp.feedback/0/2: an event counts once" in said(
+        "event", "bfp.feedback/0/7"
+    )
+    assert "it takes back the event e5, at bfp.feedback/0/2" in said("event", "bfp.feedback/0/8")
+    assert "it revises the event gone, which has not landed" in said("event", "bfp.feedback/0/9")
+    twice = "e5: CREATE true, reward 0.75, credit 1.0: LATE; it repeats bfp.feedback/0/2"
+    assert twice in said("row", "chat-train/v000003", "timely")
     broken = said("event", "bfp.inferences/0/4")[1]
     assert broken.endswith("schema confluent:7: negative_latency (latency_ms)")
     hole = said("event", "bfp.inferences/0/5")[1]

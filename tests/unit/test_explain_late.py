@@ -90,3 +90,4 @@ def test_what_counts_is_what_the_dataset_takes(tmp_path: Path, late: str, counts
     told = explain_row(config, no_jvm, lambda _: None, "d/v000004", "i")
     assert [each["timing"] for each in told["answers"]] == ["ON_TIME", "LATE", "LATE"]
     assert [each["event_id"] for each in told["answers"] if each["counts"]] == [counts]
+    assert [each["reward"] for each in told["answers"]] == [0.0, 1.0, 0.0]

@@ -50,13 +50,13 @@ def test_a_loop_file_says_how_labels_are_asked_for() -> None:
         ({**GOOD, "expire": "3d"}, {}, "did you mean 'expires'?"),
         ({**GOOD, "flor": 0.1}, {}, "did you mean 'floor'?"),
         ({**GOOD, "expires": "0d"}, {}, "expires"),
-        ({**GOOD, "rows": True}, {}, "rows: Value error, a number is no true or false"),
-        ({**GOOD, "seed": False}, {}, "seed: Value error, a number is no true or false"),
+        ({**GOOD, "rows": True}, {}, "rows: a number is no true or false"),
+        ({**GOOD, "seed": False}, {}, "seed: a number is no true or false"),
         (
             {"policy": "stratified", "by": ["role"], "rows": 9, "allocation": "neyman"}
             | {"spreads": {"PRIMARY": True}},
             {},
-            "spreads: Value error, a number is no true or false",
+            "spreads: a number is no true or false",
         ),
         ({**GOOD, "min_effective": 9}, {}, "leave `min_effective` out"),
         ({"policy": "stratified", "by": ["label"], "rows": 9}, {}, "before it is answered"),

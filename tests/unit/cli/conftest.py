@@ -24,7 +24,7 @@ OWN = f"""
 loops: loops
 warehouse: warehouse
 report: report
-kafka: {{bootstrap_servers: "{NOBODY}", timeout: 0.3}}
+kafka: {{bootstrap_servers: "{NOBODY}", timeout: PT0.3S}}
 registry: {{url: "http://{NOBODY}"}}
 """
 

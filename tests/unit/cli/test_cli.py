@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
 import click
 import pytest
+from rich.console import Console
 
 from processor import cli
 from processor.avro import contracts
+from processor.cli.grid import grid
 from processor.lock import held
 from processor.measurements import REFUSED, dataset_metric
+from processor.stages.landing import Place
 from processor.stages.pipeline import PLAN
-from processor.tables import BATCHES, LOG, MEASUREMENTS
+from processor.stages.unread import Unread
+from processor.table import Table
+from processor.tables import BATCHES, EXPIRED, LOG, MEASUREMENTS, TYPED
 from processor.version import VERSION
 from processor.warehouse import Warehouse
 from tests.unit.cli.conftest import NOBODY, Bfp, python
@@ -94,7 +101,7 @@ def test_the_version(bfp: Bfp) -> None:
         (["explain", "event", f"bfp.inferences/0/{10**20}"], "write TOPIC/PARTITION/OFFSET"),
         (["status", "--set", "kafka.timeout=["], "--set kafka.timeout"),
         (["status", "--set", "kafka.timeout=9999999999999d"], "longer than any span"),
-        (["status", "--set", "kafka.timeout=-5"], "a span is between"),
+        (["status", "--set", "kafka.timeout=-5"], "a span is written as"),
         (["status", "--set", "kafka.timeout=true"], "a span is written as"),
         (["plan", "--set", "kafka.properties={no.such: 3}"], "no.such"),
         (["plan", "--until", "0001-01-01T00:00+14:00"], "is no time"),
@@ -170,6 +177,29 @@ def test_an_absent_broker_ends_with_75_and_nothing_is_planned(
     assert f"Kafka at {NOBODY} does not answer" in ended.out + ended.err
     assert "Traceback" not in ended.err
     assert {path.name for path in home.rglob("warehouse/*")} <= {".bfp.lock"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "nothing to do: every input topic is read"),
+        (
+            ("--until", "2024-01-01T00:00Z"),
+            "nothing to do: all up to 2024-01-01T00:00:00+00:00 is taken",
+        ),
+    ],
+)
+def test_a_plan_and_a_run_say_alike_that_nothing_is_new(
+    bfp: Bfp, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+) -> None:
+    for name, planted in (
+        ("plan.preflight", None),
+        ("plan.next_batch", None),
+        ("plan.unread", Unread((), [], {})),
+        ("run.taken_until", ()),
+    ):
+        monkeypatch.setattr(f"processor.cli.{name}", lambda *_, found=planted, **__: found)
+    assert (bfp("plan", *words).out, bfp("run", *words).out) == (f"{told}\n", f"{told}\n")
 
 
 def test_an_absent_registry_ends_with_75_and_its_address(bfp: Bfp) -> None:
@@ -262,15 +292,48 @@ def test_an_empty_warehouse_is_said_to_be_empty(bfp: Bfp, home: Path) -> None:
     assert not (home / "warehouse").exists()
 
 
+def put(home: Path, *rows: tuple[Table, Mapping[str, object]]) -> None:
+    """A warehouse of one batch with a row of each of these tables."""
+    for table, row in rows:
+        blank = dict.fromkeys(table.schema.names)
+        told = [{**blank, **row, "batch_id": 1}]
+        Warehouse(str(home / "warehouse")).append_once(table, told, PLAN, 1)
+
+
+def test_status_says_places_as_explain_takes_them_and_cuts_no_word(bfp: Bfp, home: Path) -> None:
+    place = Place(f"{'long.' * 14}ground-truth", 0, 1234567)
+    origin = {**place._asdict(), "batch_id": 1}
+    defects = [{"code": "value_is_missing", "detail": "neither value_str, nor value_num is there"}]
+    put(
+        home,
+        (BATCHES, {"topic": place.topic, "partition": 0, "start_offset": 0, "end_offset": 0}),
+        (TYPED["ground_truth"], {"attempt": 1, "defects": defects, "origin": origin}),
+        (EXPIRED, {"loop": "l", "metric": "m", "reason": "orphan", "origin": origin}),
+    )
+    lines = bfp("status").out.splitlines()
+    told = f"value_is_missing: 1, the first at {place}: {defects[0]['detail']}"
+    assert f"  ground_truth, {told}" in lines
+    assert any(line.startswith(f"l, m: 1 answers expired, as {place}: ") for line in lines)
+    assert Place.parse(str(place)) == place
+
+
+def test_tables_cut_nothing_off() -> None:
+    words = ["a" * 100, "b" * 50, "c"]
+    table = grid("one", "two", "three")
+    table.add_row(*words)
+    console = Console(width=80, file=StringIO())
+    with console.capture() as shown:
+        console.print(table)
+    assert [shown.get().count(word[0]) for word in words] == [100, 50, 1]
+
+
 def test_status_and_list_say_which_versions_were_refused_and_why(bfp: Bfp, home: Path) -> None:
-    warehouse = Warehouse(str(home / "warehouse"))
     why = {"loop": "employment", "verdict": REFUSED, "reason": "3 held-out rows leak by subject"}
-    for table, row in (
+    put(
+        home,
         (BATCHES, {"topic": "t", "partition": 0, "start_offset": 0, "end_offset": 0}),
         (MEASUREMENTS, {**why, "metric": dataset_metric("d", "leakage.subject")}),
-    ):
-        blank = dict.fromkeys(table.schema.names)
-        warehouse.append_once(table, [{**blank, **row, "batch_id": 1}], PLAN, 1)
+    )
     (batch,) = bfp("status", "--json").document["batches"]
     assert batch["refused"] == [{"dataset": "d", "reason": why["reason"]}]
     assert "d: no version: 3 held-out rows leak by subject" in bfp("status").out
