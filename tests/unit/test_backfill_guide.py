@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from processor.cli import bfp
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SECTION = PAGE.split("### Another configuration for the past\n")[1].split("\n## ")[0]
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+OUTCOME = {"metric": "employed", "from": "ground_truth", "window": "14d"}
 (ANEW,) = set(re.findall(r"--set warehouse=(\S+)", SECTION))
 
 
@@ -31,6 +33,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             told = pa.Table.from_pylist(rows, schema=MEASUREMENTS.arrow)
             made.append_once(MEASUREMENTS, told, "measure/measurements", batch)
     monkeypatch.chdir(tmp_path)
+    Path("bfp.yaml").write_text("loops: loops\n", encoding="utf-8")
+    loop = {"loop": "jobs", "model": "m", "outcome": OUTCOME}
+    Path("loops").mkdir()
+    Path("loops", "jobs.yaml").write_text(yaml.safe_dump(loop), encoding="utf-8")
     return tmp_path
 
 
@@ -54,7 +60,6 @@ def test_both_are_compared_as_it_shows(capsys: pytest.CaptureFixture[str]) -> No
 def test_what_asks_about_versions_works_there_and_what_asks_about_batches_refuses() -> None:
     def asked(*words: str) -> tuple[int, str]:
         there = ("--config", "bfp.yaml", "--set", f"warehouse={ANEW}")
-        Path("bfp.yaml").write_text(f"loops: {ROOT / 'conf' / 'loops'}\n", encoding="utf-8")
         ended = CliRunner().invoke(bfp, [*words, *there])
         return ended.exit_code, f"{ended.output}{ended.exception or ''}"
 
