@@ -127,9 +127,9 @@ Topic = Annotated[str, AfterValidator(_topic)]
 """A name that Kafka takes."""
 
 
-def _kinds(annotation: Any) -> list[Any]:  # noqa: ANN401  # any annotation there is
+def kinds(annotation: Any) -> list[Any]:  # noqa: ANN401  # any annotation there is
     """What an annotation is made of, through all that it holds."""
-    return [annotation, *chain.from_iterable(map(_kinds, get_args(annotation)))]
+    return [annotation, *chain.from_iterable(map(kinds, get_args(annotation)))]
 
 
 def _has_flag(raw: object) -> bool:
@@ -148,8 +148,8 @@ class Section(BaseModel):
     @classmethod
     def _a_flag_is_no_number(cls, raw: object, info: ValidationInfo) -> object:
         """YAML's `true` and `yes` would count as 1."""
-        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
-        if (int in kinds or float in kinds) and bool not in kinds and _has_flag(raw):
+        able = kinds(cls.model_fields[str(info.field_name)].annotation)
+        if (int in able or float in able) and bool not in able and _has_flag(raw):
             raise ValueError("a number is no true or false: write it in digits")
         return raw
 

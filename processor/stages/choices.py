@@ -43,9 +43,14 @@ class Parent:
 
 
 class Candidates(NamedTuple):
-    """What a version is chosen from, as `supervised.candidates` gives it, and how it was fitted."""
+    """What a version is chosen from, as `supervised.candidates` gives it, and how it was fitted.
+
+    All responded after `since`; `changes` are the rows of the ledger since the parent version.
+    """
 
     frame: DataFrame
+    since: datetime | None
+    changes: DataFrame
     fit: Mapping[str, float]
     confusion: Mapping[str, float]
 
@@ -145,22 +150,21 @@ def choose(context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.
             dropped[row["reason"]] += row["n"]
     chosen = decided.where(F.col("reason") == supervised.KEPT)
     effective = effective_rows(chosen, largest)
-    since = since_of(context, loop, recipe, parent)
     fresh = labels.total()
     if fresh and recipe.config.mode == FULL:
-        news = _changes(context, batch, loop, recipe, parent, since)
-        fresh = chosen.join(news, "inference_id", "left_semi").count()
+        fresh = chosen.join(asked.changes, "inference_id", "left_semi").count()
     told = (labels, dropped, effective, fresh, asked.fit, asked.confusion)
     likeliest = max(given.values(), default=0.0)
-    return Choice(loop, recipe, parent, since, found, decided, *told, likeliest)
+    return Choice(loop, recipe, parent, asked.since, found, decided, *told, likeliest)
 
 
 def candidates(
     context: Context, batch: Batch, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
 ) -> Candidates:
     """The outcomes that a version is chosen from, with the labels that its recipe wants."""
-    since = since_of(context, loop, recipe, parent)
-    news = _news(context, batch, loop, recipe, parent, since)
+    since = _since(context, loop, recipe, parent)
+    changes = _changes(context, batch, loop, recipe, parent, since)
+    news = _news(context, batch, loop, recipe, changes, since)
     soft: SoftLabels | None = None
     if recipe.config.labels is not None:
         soft = soft_labels(context, loop, batch)
@@ -171,10 +175,11 @@ def candidates(
         said = ledger(context, loop, batch, after=parent.batch_id)
         keys = keys.join(said.select("inference_id"), "inference_id", "left_semi")
     frame = supervised.candidates(news, keys, recipe, watermarks(context).get(batch.id))
-    return Candidates(frame, soft.fit, soft.confusion) if soft else Candidates(frame, {}, {})
+    fitted = (soft.fit, soft.confusion) if soft else ({}, {})
+    return Candidates(frame, since, changes, *fitted)
 
 
-def since_of(
+def _since(
     context: Context, loop: LoopConfig, recipe: supervised.Recipe, parent: Parent
 ) -> datetime | None:
     """What responded by then was settled for the parent already; None: nothing is left out."""
@@ -206,7 +211,7 @@ def _news(
     batch: Batch,
     loop: LoopConfig,
     recipe: supervised.Recipe,
-    parent: Parent,
+    changes: DataFrame,
     since: datetime | None,
 ) -> DataFrame:
     """The last thing that became known of each inference since the parent version.
@@ -214,10 +219,9 @@ def _news(
     For a full version, the last thing known of each; nothing where nothing is new. All responded
     after `since`.
     """
-    news = _changes(context, batch, loop, recipe, parent, since)
     if recipe.config.mode == FULL:
-        news = news.limit(0) if news.isEmpty() else ledger(context, loop, batch)
-    news = _last(news, recipe)
+        changes = changes.limit(0) if changes.isEmpty() else ledger(context, loop, batch)
+    news = _last(changes, recipe)
     if recipe.config.sources.misbehaving == "keep":
         return news
     return marked(context, loop, batch, news, since)

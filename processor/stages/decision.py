@@ -11,7 +11,7 @@ from processor.datasets import supervised
 from processor.datasets.draws import draw_one
 from processor.datasets.split import bounds, salt_of
 from processor.stages.base import Context
-from processor.stages.choices import Parent, candidates, chances, keys_of, since_of
+from processor.stages.choices import Parent, candidates, chances, keys_of
 from processor.stages.pipeline import stored_batch
 from processor.stages.recipes import Source
 
@@ -24,12 +24,11 @@ def decided(
 ) -> Row:
     """The reason, the split, the sampling and the weight of one candidate, with their draws."""
     batch = stored_batch(context.warehouse, batch_id)
-    found = candidates(context, batch, source.loop, source.recipe, parent).frame
+    asked = candidates(context, batch, source.loop, source.recipe, parent)
     mine = F.col("inference_id") == inference_id
-    likely = chances(found, source.recipe)
-    (row,) = supervised.weighed(found, likely).where(mine).collect()
-    since = since_of(context, source.loop, source.recipe, parent)
-    keys = keys_of(context, batch, source.loop, source.recipe, since)
+    likely = chances(asked.frame, source.recipe)
+    (row,) = supervised.weighed(asked.frame, likely).where(mine).collect()
+    keys = keys_of(context, batch, source.loop, source.recipe, asked.since)
     (key,) = keys.where(mine).select("split_group", "response_time").collect()
     return {
         **{name: row[name] for name in ("reason", "label", "drawn", "inclusion_prob")},

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import chain
-from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from processor.datasets.requests import RequestsConfig
 from processor.loops import LoopConfig
-from processor.sections import EARLIEST_YEAR, LATEST_YEAR, LONGEST, Duration, Section, Time
+from processor.sections import EARLIEST_YEAR, LATEST_YEAR, LONGEST, Duration, Section, Time, kinds
 from tests.unit.key_tables import GUIDE, fields, holds, table
 
 TEXT = (GUIDE / "loop-file.md").read_text(encoding="utf-8")
@@ -40,13 +38,9 @@ def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """A model, and those that its fields hold, however deep."""
     yield model
     for field in model.model_fields.values():
-        for kind in _kinds(field.annotation):
+        for kind in kinds(field.annotation):
             if isinstance(kind, type) and issubclass(kind, Section):
                 yield from sections(kind)
-
-
-def _kinds(annotation: Any) -> list[Any]:  # noqa: ANN401  # any annotation there is
-    return [annotation, *chain.from_iterable(map(_kinds, get_args(annotation)))]
 
 
 FOUND: list[type[BaseModel]] = [*sections(LoopConfig), RequestsConfig]
