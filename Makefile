@@ -28,21 +28,20 @@ demo: $(READY) ## Run the whole loop on this machine: broker, registry, three ba
 # The last of the three groups to end has the cores to itself and uses one: they are as long.
 # What starts JVMs that end comes before what keeps one.
 FIRST := tests/e2e/test_operating.py tests/e2e/test_kill_loop.py
-LAST := tests/e2e/test_schedule.py
 
 test: test-loop test-kafka test-parts ## Check everything, then run every test
 
 test-loop: check
-	@$(BIN)/pytest tests/e2e $(FIRST:%=--ignore=%) $(LAST:%=--ignore=%)
+	@$(BIN)/pytest tests/e2e $(FIRST:%=--ignore=%)
 
 test-kafka: check
-	@$(BIN)/pytest $(FIRST) tests/kafka $(LAST)
+	@$(BIN)/pytest $(FIRST) tests/kafka
 
 test-parts: check
 	@$(BIN)/pytest --ignore=tests/e2e --ignore=tests/kafka
 
 soak: $(READY) ## Kill the job 200 times, let 30 pairs of runs collide: two hours
-	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
+	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -m "" -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
 
 check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/ruff check
