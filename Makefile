@@ -41,7 +41,7 @@ test-parts: check
 	@$(BIN)/pytest --ignore=tests/e2e --ignore=tests/kafka
 
 soak: $(READY) ## Kill the job 200 times, let 30 pairs of runs collide: two hours
-	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -m "" -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
+	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
 
 check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/ruff check

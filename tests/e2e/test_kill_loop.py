@@ -128,7 +128,6 @@ def test_everything_is_as_it_was_proven(battered: Battered) -> None:
     assert verified.document["compared"] == sum(places(battered.site.warehouse / "log").values())
 
 
-@pytest.mark.soak
 def test_what_follows_is_what_nobody_killed_finds_in_the_same_batches(battered: Battered) -> None:
     made = bfp("backfill", config=battered.site.config, limit=BACKFILL_LIMIT)
     assert made.code == 0, made.document
