@@ -40,8 +40,13 @@ test-kafka: check
 test-parts: check
 	@$(BIN)/pytest --ignore=tests/e2e --ignore=tests/kafka
 
-soak: $(READY) ## Kill the job 200 times, let 30 pairs of runs collide: two hours
-	@BFP_SOAK_KILLS=200 BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py tests/e2e/test_two_runs.py
+soak: soak-kills soak-rounds ## Kill the job 200 times, let 30 pairs of runs collide: an hour and a half
+
+soak-kills: $(READY)
+	@BFP_SOAK_KILLS=200 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_kill_loop.py
+
+soak-rounds: $(READY)
+	@BFP_SOAK_ROUNDS=30 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_two_runs.py
 
 check: $(READY) ## Lint, types, imports, contracts
 	@$(BIN)/ruff check
@@ -72,4 +77,4 @@ $(UV):
 	@mkdir -p $(TMPDIR)
 	@$(PYTHON) -m venv $(BUILD)/uv && $(BUILD)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.PHONY: help demo test soak test-loop test-kafka test-parts check bench up down
+.PHONY: help demo test soak soak-kills soak-rounds test-loop test-kafka test-parts check bench up down
