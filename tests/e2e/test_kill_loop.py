@@ -21,11 +21,12 @@ from tests.e2e.job import alone, command, kill, run
 from tests.e2e.sameness import follows
 from tests.e2e.tables import TYPED, arrow
 from tests.e2e.test_commands import bfp
-from tests.e2e.world import DATASETS, TRIGGERS, Site, World
+from tests.e2e.world import DATASETS, PERSONS, TRIGGERS, Site, World
 from tests.kafka.capture import consumed
 
 KILLS = int(os.environ.get("BFP_SOAK_KILLS", "3"))
 MOST_ATTEMPTS = 3 * KILLS  # a run that ends before its moment comes was not killed
+PERSONS_A_KILL = 8  # so that each attempt has a few new messages: else it would have no work
 BACKFILL_LIMIT = 180.0 + 20 * KILLS  # seconds: there may be a batch for each kill
 MOST_RUNS = 5  # after the last kill: what was begun, and what has come since
 SEED = 20_261_124
@@ -44,9 +45,10 @@ class Battered(NamedTuple):
 def battered(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Battered:
     world = World.silent(stack, tmp_path_factory.mktemp("battered"))
     site = world.site("battered")
-    messages = deque(world.messages())
+    messages = deque(world.messages(max(PERSONS, PERSONS_A_KILL * KILLS)))
     half = len(messages) // 2
     share = half // MOST_ATTEMPTS
+    assert share, "a run with nothing new would be no run at work"
     world.say(taken_from(messages, half))
     begun = time.monotonic()
     assert run(site.config).returncode == 0

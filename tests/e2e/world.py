@@ -69,9 +69,9 @@ class World:
         world.site("producer")
         return world
 
-    def messages(self) -> list[Message]:
-        """Everything that is said in the year, in order of time."""
-        timeline = Timeline.of(pq.read_table(CENSUS), (YEAR,), SEED, PERSONS)
+    def messages(self, persons: int = PERSONS) -> list[Message]:
+        """Everything that so many persons say in the year, in order of time."""
+        timeline = Timeline.of(pq.read_table(CENSUS), (YEAR,), SEED, persons)
         return list(timeline.between(new_year(YEAR), new_year(YEAR + 1)))
 
     def say(self, messages: Iterable[Message]) -> None:
