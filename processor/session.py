@@ -38,6 +38,8 @@ FAST = {
     "spark.sql.files.maxPartitionBytes": str(256 << 20),
     # Files of tables are named, not searched for: of thousands, so many tasks ask for the sizes.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
+    # What is cached are ids and origins: to look for a shorter encoding costs more than it saves.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
     # Keys and values of records repeat too seldom for dictionaries.
     "spark.hadoop.parquet.enable.dictionary#key": "false",
     "spark.hadoop.parquet.enable.dictionary#value": "false",

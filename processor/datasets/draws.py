@@ -14,7 +14,8 @@ _SPAN = float(16**_HEX_DIGITS)
 def draw(name: Column, salt: str) -> Column:
     """A number in [0, 1) for each `name`: the first 52 bits of MD5("salt|name")."""
     digest = F.md5(F.concat(F.lit(f"{salt}|"), name))
-    return F.conv(F.substring(digest, 1, _HEX_DIGITS), 16, 10).cast("double") / F.lit(_SPAN)
+    number = F.conv(F.substring(digest, 1, _HEX_DIGITS), 16, 10).cast("long")
+    return number / F.lit(_SPAN)
 
 
 def draw_one(name: str, salt: str) -> float:

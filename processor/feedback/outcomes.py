@@ -130,6 +130,16 @@ def votes(inferences: DataFrame, answers: DataFrame, marks: DataFrame, rule: Rul
     return found.where(F.size("votes") > 0)
 
 
+def _each(answers: Column, told: Callable[[Column], Column]) -> Column:
+    """What is told of each answer, as `transform` says it.
+
+    Most inferences have one answer, and Spark compiles no function of arrays.
+    """
+    return F.when(F.size(answers) == 1, F.array(told(answers[0]))).otherwise(
+        F.transform(answers, told)
+    )
+
+
 def _closes(rule: Rule) -> Column:
     return F.col("response_time") + F.lit(rule.patience)
 
@@ -149,7 +159,8 @@ def _touched(inferences: DataFrame, answers: DataFrame, now: Now, rule: Rule) ->
 def _by_inference(answers: DataFrame, marks: DataFrame, rule: Rule) -> DataFrame:
     """All answers of an inference in one array, in order of arrival, each event id once."""
     fields = (*PLACE, "event_id", "event_time", *_SAID, *needed(rule), "supersedes", "before")
-    # A window sorts once; an aggregate of arrays sorts before it brings them together, and after.
+    # A window sorts once, and collects in that order; an aggregate of arrays sorts before it brings
+    # them together, and after.
     arrived = Window.partitionBy("inference_id").orderBy(*PLACE)
     whole = arrived.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     told = answers.join(F.broadcast(marks), "batch_id").select("inference_id", *fields)
@@ -157,7 +168,7 @@ def _by_inference(answers: DataFrame, marks: DataFrame, rule: Rule) -> DataFrame
         told.select(
             "inference_id",
             F.row_number().over(arrived).alias("_place"),
-            F.array_sort(F.collect_list(F.struct(*fields)).over(whole)).alias("_all"),
+            F.collect_list(F.struct(*fields)).over(whole).alias("_all"),
         )
         .where(F.col("_place") == 1)
         .withColumn("_ids", F.expr("if(size(_all) > 1, transform(_all, a -> a.event_id), null)"))
@@ -187,7 +198,7 @@ def _timed(rule: Rule) -> Column:
         late = F.coalesce(answer["before"] >= closes, F.lit(False))
         return F.when(~inside, OUTSIDE).when(late, LATE).otherwise(ON_TIME)
 
-    return F.transform(F.col("_a"), lambda a: a.withField("timing", timing(a)))
+    return _each(F.col("_a"), lambda a: a.withField("timing", timing(a)))
 
 
 def _of(timing: str) -> Column:
@@ -202,11 +213,13 @@ def needed(rule: Rule) -> tuple[str, ...]:
 
 def _weighed(said: DataFrame, rule: Rule) -> DataFrame:
     """`said` with `_w`: the last answer that stands, or what a poll comes to; null for nothing."""
-    standing = _standing(_apart(F.col("used"), rule.near), rule)
+    used = F.col("used")
+    standing = _standing(_apart(used, rule.near), rule)
     if rule.poll is None:
         # A generator, which no filter of `_w` is pushed below: a filter there would work it out
         # again for each of its words.
-        return said.select("*", F.explode(F.array(F.array_max(standing))).alias("_w"))
+        last = F.when(F.size(used) == 1, _packed(used[0], rule)).otherwise(F.array_max(standing))
+        return said.select("*", F.explode(F.array(last)).alias("_w"))
     return polled(said.withColumn("_standing", standing), rule)
 
 
@@ -250,8 +263,13 @@ def _standing(answers: Column, rule: Rule) -> Column:
         .when(several, live)
         .otherwise(answers)
     )
+    return F.transform(standing, lambda a: _packed(a, rule))
+
+
+def _packed(answer: Column, rule: Rule) -> Column:
+    """An answer as a struct that sorts as it happened."""
     order = ("event_time", *PLACE, "event_id", *_SAID, *needed(rule))
-    return F.transform(standing, lambda a: F.struct(*(a[n].alias(n) for n in order)))
+    return F.struct(*(answer[name].alias(name) for name in order))
 
 
 def _state(answer: Column, rule: Rule) -> Column:
@@ -266,8 +284,12 @@ def _rows(judged: DataFrame, now: Now, rule: Rule) -> DataFrame:
     told = F.array(
         *(F.struct(F.lit(each).alias("timing"), _of(each).alias("used")) for each in _TIMINGS)
     )
-    # Nearly every inference has answers on time alone, or none: two rows of three are not made.
-    some = F.filter(told, lambda row: (row["timing"] == ON_TIME) | (F.size(row["used"]) > 0))
+    # Nearly every inference has one answer, on time, or none: two rows of three are not made.
+    answers = F.col("answers")
+    plain = answers.isNull() | ((F.size(answers) == 1) & (answers[0]["timing"] == ON_TIME))
+    several = F.filter(told, lambda row: (row["timing"] == ON_TIME) | (F.size(row["used"]) > 0))
+    on_time_alone = F.array(F.struct(F.lit(ON_TIME).alias("timing"), answers.alias("used")))
+    some = F.when(plain, on_time_alone).otherwise(several)
     said = judged.select(*_KEPT, F.inline(some)).withColumn("used", _fresh(now))
     weighed = _weighed(said, rule)
     closed = _closes(rule) <= F.lit(now.mark)
@@ -328,7 +350,7 @@ def _fresh(now: Now) -> Column:
 def _origins() -> Column:
     """Where a row comes from: the inference, then every answer that was weighed."""
     own = F.array(_origin(F.col))
-    theirs = F.transform(F.col("used"), lambda a: _origin(a.getField))
+    theirs = _each(F.col("used"), lambda a: _origin(a.getField))
     return F.concat(own, F.coalesce(theirs, F.array().cast(_ORIGINS)))
 
 
