@@ -14,6 +14,8 @@ READY := .venv/.ready
 # Who kills make kills what it runs; and temporary files stay in here.
 export BFP_ENDS_WITH := $(shell echo $$PPID)
 export TMPDIR := $(CURDIR)/$(BUILD)/tmp
+# Else each of the many commands that tests run would compile this package anew.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 
 # Tests often wait for a JVM or a broker: three groups of them run side by side.
