@@ -130,13 +130,16 @@ def votes(inferences: DataFrame, answers: DataFrame, marks: DataFrame, rule: Rul
     return found.where(F.size("votes") > 0)
 
 
-def _each(answers: Column, told: Callable[[Column], Column]) -> Column:
-    """What is told of each answer, as `transform` says it.
+def _each(
+    answers: Column, told: Callable[[Column], Column], several: Column | None = None
+) -> Column:
+    """What is told of each answer, as `transform` says it; of `several` where there is not one.
 
     Most inferences have one answer, and Spark compiles no function of arrays.
     """
+    others = answers if several is None else several
     return F.when(F.size(answers) == 1, F.array(told(answers[0]))).otherwise(
-        F.transform(answers, told)
+        F.transform(others, told)
     )
 
 
@@ -213,13 +216,11 @@ def needed(rule: Rule) -> tuple[str, ...]:
 
 def _weighed(said: DataFrame, rule: Rule) -> DataFrame:
     """`said` with `_w`: the last answer that stands, or what a poll comes to; null for nothing."""
-    used = F.col("used")
-    standing = _standing(_apart(used, rule.near), rule)
+    standing = _standing(_apart(F.col("used"), rule.near), rule)
     if rule.poll is None:
         # A generator, which no filter of `_w` is pushed below: a filter there would work it out
         # again for each of its words.
-        last = F.when(F.size(used) == 1, _packed(used[0], rule)).otherwise(F.array_max(standing))
-        return said.select("*", F.explode(F.array(last)).alias("_w"))
+        return said.select("*", F.explode(F.array(F.array_max(standing))).alias("_w"))
     return polled(said.withColumn("_standing", standing), rule)
 
 
@@ -249,27 +250,18 @@ def _apart(answers: Column, near: timedelta | None) -> Column:
 def _standing(answers: Column, rule: Rule) -> Column:
     """The answers that none supersedes, as structs that sort as they happened.
 
-    Where each supersedes another, in a circle, all are refused: each counts as a retraction.
+    One alone stands. Where each supersedes another, in a circle, all are refused: each counts as a
+    retraction.
     """
     superseded = F.transform(answers, lambda a: a["supersedes"])
     live = F.filter(
         answers, lambda a: ~F.coalesce(F.array_contains(superseded, a["event_id"]), F.lit(False))
     )
-    several = F.size(answers) > 1  # most inferences have one, which stands
     each_supersedes = F.forall(answers, lambda a: a["supersedes"].isNotNull())
     refused = F.transform(answers, lambda a: a.withField("op", F.lit(RETRACT)))
-    standing = (
-        F.when(several & each_supersedes & (F.size(live) == 0), refused)
-        .when(several, live)
-        .otherwise(answers)
-    )
-    return F.transform(standing, lambda a: _packed(a, rule))
-
-
-def _packed(answer: Column, rule: Rule) -> Column:
-    """An answer as a struct that sorts as it happened."""
+    standing = F.when(each_supersedes & (F.size(live) == 0), refused).otherwise(live)
     order = ("event_time", *PLACE, "event_id", *_SAID, *needed(rule))
-    return F.struct(*(answer[name].alias(name) for name in order))
+    return _each(answers, lambda a: F.struct(*(a[n].alias(n) for n in order)), standing)
 
 
 def _state(answer: Column, rule: Rule) -> Column:
