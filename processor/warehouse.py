@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from operator import and_
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -22,6 +24,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -49,6 +52,9 @@ UNFIT = re.compile(r"[\[\]^|\\*?{}\x00-\x1f]|%[0-9A-Fa-f]{2}")
 """What a place cannot have: delta-rs panics or decodes it, or Spark takes it for a pattern."""
 
 
+CHECKPOINT_EVERY = 10
+"""Commits: to open a table is to read those since its last checkpoint (delta-rs's own is 100)."""
+
 LONGEST = 300
 """Characters of a message: some of delta-rs's are a dump of all that it knows."""
 
@@ -71,6 +77,8 @@ class Warehouse:
                 " delta-rs or Spark does not take",
                 remedy="name a folder without",
             )
+        self._opened: dict[str, DeltaTable] = {}
+        self._lock = RLock()
 
     def uri(self, *parts: str) -> str:
         """Where a table or folder is."""
@@ -95,7 +103,7 @@ class Warehouse:
                 schema=table.arrow,
                 mode="ignore",
                 partition_by=list(table.partition_by) or None,
-                configuration={"delta.appendOnly": "true", **_statistics(table)},
+                configuration=_properties(table),
             )
         )
 
@@ -114,37 +122,30 @@ class Warehouse:
         Raises:
             BatchHeld: another process committed to the same `writer` at the same moment.
         """
-        seen = self._ensured(table)
-        if (seen.transaction_version(writer) or 0) >= batch_id:
-            return False
-        data = rows if isinstance(rows, pa.Table) else table.rows(rows)
-        self._write(seen, table, data, _once(writer, batch_id))
+        with self._taken(table) as seen:
+            if (seen.transaction_version(writer) or 0) >= batch_id:
+                return False
+            data = rows if isinstance(rows, pa.Table) else table.rows(rows)
+            self._write(seen, table, data, _once(writer, batch_id))
         self._check(table, writer, batch_id)
         return True
 
     def append_frame(self, frame: DataFrame, table: Table, writer: str, batch_id: int) -> bool:
         """As `append_once`, for a frame that Spark computes: it writes files, delta-rs commits."""
-        seen = self._ensured(table)
-        if (seen.transaction_version(writer) or 0) >= batch_id:
-            return False
-        folder = f"{batch_id:06d}-{uuid4()}"
-        files.write(table.conform(frame), table, f"{self.spark_uri(table)}/{folder}")
-        made = files.added(self._filesystem(table), folder, _told(table))
-        self._guarded(
-            lambda: seen.create_write_transaction(
-                [*made],
-                "append",
-                table.arrow,
-                partition_by=list(table.partition_by) or None,
-                commit_properties=_once(writer, batch_id),
-            )
-        )
+        with self._taken(table) as seen:
+            if (seen.transaction_version(writer) or 0) >= batch_id:
+                return False
+            folder = f"{batch_id:06d}-{uuid4()}"
+            files.write(table.conform(frame), table, f"{self.spark_uri(table)}/{folder}")
+            made = files.added(self._filesystem(table), folder, _told(table))
+            self._guarded(lambda: _commit(seen, table, made, _once(writer, batch_id)))
         self._check(table, writer, batch_id)
         return True
 
     def append(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends observations, such as `runs`, that are not derived and so have no txn."""
-        self._write(self._ensured(table), table, table.rows(rows), None)
+        with self._taken(table) as seen:
+            self._write(seen, table, table.rows(rows), None)
 
     def rows(
         self,
@@ -253,9 +254,29 @@ class Warehouse:
         native, path = pafs.FileSystem.from_uri(self.uri(table.name))
         return pafs.SubTreeFileSystem(path, native)
 
+    @contextmanager
+    def _taken(self, table: Table) -> Iterator[DeltaTable]:
+        """The table as it is now, for one who writes: no reader moves the version it is of."""
+        with self._lock:
+            seen = self._ensured(table)
+            del self._opened[table.name]
+        yield seen
+        self._opened[table.name] = seen
+
     def _open(self, table: Table) -> DeltaTable | None:
+        """The table as it is now, for one who reads: of its commits, only the new ones are read."""
+        with self._lock:
+            found = self._loaded(table, self._opened.get(table.name))
+            if found is not None:
+                self._opened[table.name] = found
+            return found
+
+    def _loaded(self, table: Table, known: DeltaTable | None) -> DeltaTable | None:
         try:
-            return DeltaTable(self.uri(table.name))
+            if known is None:
+                known = DeltaTable(self.uri(table.name))
+            else:
+                known.update_incremental()
         except TableNotFoundError:
             return None
         except (OSError, DeltaError) as error:
@@ -265,6 +286,7 @@ class Warehouse:
                     f"the table {table.name} cannot be read: {why}", remedy=RESTORE
                 ) from error
             raise self._unavailable(error) from error
+        return known
 
     def _ensured(self, table: Table) -> DeltaTable:
         """The table as it is now, made if it was not there."""
@@ -286,6 +308,9 @@ class Warehouse:
         """
 
         def write() -> None:
+            if not data.num_rows:
+                _commit(seen, table, (), txn)  # as the other does, in half the time
+                return
             write_deltalake(
                 seen,
                 data,
@@ -365,6 +390,19 @@ def _why(error: Exception) -> str:
     return why[:LONGEST]
 
 
+def _commit(
+    seen: DeltaTable, table: Table, made: Iterable[AddAction], txn: CommitProperties | None
+) -> None:
+    """Commits files that are there."""
+    seen.create_write_transaction(
+        [*made],
+        "append",
+        table.arrow,
+        partition_by=list(table.partition_by) or None,
+        commit_properties=txn,
+    )
+
+
 def _once(writer: str, batch_id: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(writer, batch_id)])
 
@@ -374,8 +412,12 @@ def _told(table: Table) -> Sequence[str]:
     return table.sought_by or table.schema.names[:INDEXED_COLUMNS]
 
 
-def _statistics(table: Table) -> dict[str, str | None]:
-    """Which columns have statistics by file."""
+def _properties(table: Table) -> dict[str, str | None]:
+    """What a table is created with: nothing is taken away, and which columns have statistics."""
+    own: dict[str, str | None] = {
+        "delta.appendOnly": "true",
+        "delta.checkpointInterval": str(CHECKPOINT_EVERY),
+    }
     if table.sought_by:
-        return {"delta.dataSkippingStatsColumns": ",".join(table.sought_by)}
-    return {"delta.dataSkippingNumIndexedCols": str(INDEXED_COLUMNS)}
+        return {**own, "delta.dataSkippingStatsColumns": ",".join(table.sought_by)}
+    return {**own, "delta.dataSkippingNumIndexedCols": str(INDEXED_COLUMNS)}

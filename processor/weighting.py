@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+import scipy
 
 CONFIDENCE = 0.95  # two-sided
 
@@ -180,7 +180,7 @@ def _estimate(
     n: int, effective: float, mean: float, error: float, confidence: float, lost: float
 ) -> Estimate:
     """A mean with the normal interval of its standard error."""
-    half = float(ndtri(0.5 + confidence / 2)) * error
+    half = float(scipy.special.ndtri(0.5 + confidence / 2)) * error
     return Estimate(n, effective, mean, mean - half, mean + half, lost)
 
 

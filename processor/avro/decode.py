@@ -21,7 +21,7 @@ from processor.avro import defects, framing
 from processor.avro.compatibility import unreadable
 from processor.avro.contracts import Contract, struct_type
 from processor.avro.framing import SchemaRef
-from processor.avro.registry import Missing, Resolved
+from processor.avro.source import Missing, Resolved
 from processor.config import LimitsConfig
 
 TRAILER_BYTES = 16

@@ -12,7 +12,7 @@ import fastavro
 from fastavro.types import Schema
 
 from processor.avro.framing import CONFLUENT_MAGIC, SINGLE_MAGIC
-from processor.avro.registry import fingerprint
+from processor.avro.source import fingerprint
 
 ID_BYTES = 4
 

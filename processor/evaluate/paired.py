@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from scipy.special import bdtr, ndtri
+import scipy
 
 _ADDED = 0.5  # rows that Agresti and Min add to each of the four counts
 
@@ -44,7 +44,7 @@ class PairedCounts:
         n = self.n + 4 * _ADDED
         centre = (candidate - baseline) / n
         variance = ((candidate + baseline) / n - centre * centre) / n
-        half = float(ndtri(0.5 + confidence / 2)) * sqrt(variance)
+        half = float(scipy.special.ndtri(0.5 + confidence / 2)) * sqrt(variance)
         return max(-1.0, centre - half), min(1.0, centre + half)
 
     @property
@@ -56,4 +56,4 @@ class PairedCounts:
         """
         differing = self.only_baseline + self.only_candidate
         fewer = min(self.only_baseline, self.only_candidate)
-        return min(1.0, 2 * float(bdtr(float(fewer), differing, 0.5)))
+        return min(1.0, 2 * float(scipy.special.bdtr(float(fewer), differing, 0.5)))

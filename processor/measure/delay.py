@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+import scipy
 
 from processor.measure.intervals import CONFIDENCE, wilson, wilson_share
 from processor.measurements import INSUFFICIENT, Measurement
@@ -98,7 +98,9 @@ class Curve:
             everyone = int(self.at_risk[0])
             return wilson(everyone, everyone)
         log = np.log(stays)
-        step = ndtri(0.5 + CONFIDENCE / 2) * np.sqrt(self.spread[: part + 1].sum()) / log
+        step = (
+            scipy.special.ndtri(0.5 + CONFIDENCE / 2) * np.sqrt(self.spread[: part + 1].sum()) / log
+        )
         low, high = (1 - stays ** np.exp(sign * step) for sign in (1, -1))
         return float(low), float(high)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 CONFIDENCE = 0.95  # two-sided
 
@@ -81,4 +81,4 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def _z(confidence: float) -> float:
-    return float(ndtri(0.5 + confidence / 2))
+    return float(scipy.special.ndtri(0.5 + confidence / 2))

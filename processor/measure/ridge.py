@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+import scipy
 
 RIDGE = 1.0  # penalty of a coefficient squared, halved, of columns of standard deviation 1
 _INTERCEPT_RIDGE = 1e-6  # so that there is an optimum where all rows are alike
@@ -21,7 +21,7 @@ def logistic(x: Numbers, y: Numbers, at: Numbers) -> Numbers:
     beta = np.zeros(design.shape[1])
     for _ in range(_MAX_STEPS):
         odds = design @ beta
-        p = expit(odds)
+        p = scipy.special.expit(odds)
         slope = design.T @ (p - y) + penalty * beta
         curvature = (design.T * (p * (1 - p))) @ design + np.diag(penalty)
         step = np.linalg.solve(curvature, slope)
@@ -32,7 +32,7 @@ def logistic(x: Numbers, y: Numbers, at: Numbers) -> Numbers:
         while _loss(design @ (beta - step), y) + penalty @ (beta - step) ** 2 / 2 > before:
             step /= 2
         beta -= step
-    said: Numbers = expit(wanted @ beta)
+    said: Numbers = scipy.special.expit(wanted @ beta)
     return said
 
 

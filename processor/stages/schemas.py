@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from processor.avro import defects
 from processor.avro.encode import by_fingerprint, by_id
 from processor.avro.framing import CONFLUENT, SchemaRef
-from processor.avro.registry import Found, Missing, Resolved, SchemaSource, schema_id
+from processor.avro.source import Found, Missing, Resolved, SchemaSource
 from processor.batches import Batch
 from processor.stages.base import Context
 from processor.tables import SCHEMAS
@@ -65,6 +65,9 @@ def references(context: Context, batch: Batch, texts: Mapping[str, str]) -> dict
     for topic, text in sorted(texts.items()):
         number = known.get((_subject(topic), text))
         if number is None:
+            # Its client takes a tenth of a second to import, and few batches ask.
+            from processor.avro.registry import schema_id  # noqa: PLC0415  # as said
+
             number = schema_id(context.config.registry, topic, text)
             named = (SchemaRef(by, str(number)) for by in (_subject(topic), CONFLUENT))
             _keep(context, batch, dict.fromkeys(named, text))

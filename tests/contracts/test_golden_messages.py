@@ -16,7 +16,7 @@ import pytest
 
 from processor.avro.contracts import contract, records, shipped
 from processor.avro.framing import SINGLE, SchemaRef, frame
-from processor.avro.registry import Resolved, SchemaSource
+from processor.avro.source import Resolved, SchemaSource
 from processor.config import RegistryConfig
 
 GOLDEN = Path(__file__).parent / "golden"

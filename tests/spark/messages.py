@@ -16,7 +16,7 @@ import fastavro
 from processor.avro import defects, framing
 from processor.avro.contracts import contract
 from processor.avro.framing import SchemaRef
-from processor.avro.registry import fingerprint
+from processor.avro.source import fingerprint
 
 Body = dict[str, Any]
 Schema = dict[str, Any]

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from processor.avro.contracts import contract
 from processor.avro.framing import CONFLUENT, SchemaRef
-from processor.avro.registry import Resolved
+from processor.avro.source import Resolved
 from processor.checks import CHECKS, check, rules
 from processor.stages.typed import typed
 from processor.tables import RECORDS

@@ -16,7 +16,7 @@ from processor.avro import defects, framing
 from processor.avro.contracts import contract
 from processor.avro.decode import decode, framed
 from processor.avro.framing import SchemaRef
-from processor.avro.registry import Missing, Resolved
+from processor.avro.source import Missing, Resolved
 from tests.spark.messages import (
     UNKNOWN_ID,
     Body,

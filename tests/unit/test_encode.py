@@ -11,7 +11,7 @@ import fastavro
 from processor.avro.contracts import contract
 from processor.avro.encode import by_fingerprint, by_id, encode
 from processor.avro.framing import frame
-from processor.avro.registry import fingerprint
+from processor.avro.source import fingerprint
 
 TEXT = contract("ModelLifecycle").text
 BODY = {

@@ -11,16 +11,8 @@ import pytest
 
 from processor.avro.contracts import contract, records, shipped
 from processor.avro.framing import SchemaRef
-from processor.avro.registry import (
-    INDEX,
-    Missing,
-    Resolved,
-    SchemaSource,
-    fingerprint,
-    reachable,
-    register,
-    schema_id,
-)
+from processor.avro.registry import reachable, register, schema_id
+from processor.avro.source import INDEX, Missing, Resolved, SchemaSource, fingerprint
 from processor.config import RegistryConfig
 from processor.errors import ConfigError, Unavailable
 

@@ -11,7 +11,7 @@ import pytest
 
 from processor.avro import defects
 from processor.avro.framing import SchemaRef
-from processor.avro.registry import Missing, Resolved, SchemaSource
+from processor.avro.source import Missing, Resolved, SchemaSource
 from processor.config import LimitsConfig, RegistryConfig
 from processor.errors import Unavailable
 

@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc
+import scipy
 
 from processor.measure.drift.base import Counts, DriftScore, DriftTest, aligned
 from processor.measure.profile import CATEGORICAL, Profile
@@ -32,7 +32,7 @@ def score(before: Profile, now: Profile) -> DriftScore:
     shares = table / table.sum(axis=1, keepdims=True)
     statistic = _pearson(table.astype(np.float64))
     effect = sqrt(_pearson(shares) / shares.sum())
-    return DriftScore(statistic, float(chdtrc(freedom, statistic)), effect)
+    return DriftScore(statistic, float(scipy.special.chdtrc(freedom, statistic)), effect)
 
 
 def _expected(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

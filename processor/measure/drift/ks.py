@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from scipy.special import kolmogorov
+import scipy
 
 from processor.measure.drift.base import DriftScore, DriftTest, aligned
 from processor.measure.profile import NUMERIC, Profile
@@ -28,7 +28,9 @@ def score(before: Profile, now: Profile) -> DriftScore:
     first, second = aligned(before, now)
     n, m = int(first.sum()), int(second.sum())
     distance = float(np.abs(np.cumsum(first) / n - np.cumsum(second) / m).max())
-    return DriftScore(distance, float(kolmogorov(sqrt(n * m / (n + m)) * distance)), distance)
+    return DriftScore(
+        distance, float(scipy.special.kolmogorov(sqrt(n * m / (n + m)) * distance)), distance
+    )
 
 
 ENTRY = DriftTest("ks", frozenset({NUMERIC}), score, MIN_EFFECT)
