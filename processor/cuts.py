@@ -23,12 +23,20 @@ def backoff(limit: float) -> Iterator[float]:
 def backward(
     read: Mapping[Partition, Range], bounds: Mapping[Partition, Bounds]
 ) -> tuple[Partition, ...]:
-    """Partitions whose answer cannot stand: it ends before what was read, or before its start.
+    """Partitions whose answer cannot stand: none, or it ends before what was read or its start.
 
-    A leader that was just elected may answer so for a moment. A topic that was made anew is not
-    among them: its offsets mean other records.
+    A leader that was just elected may answer so for a moment, and a broker that was just started
+    may know no topic yet. A topic that was made anew is not among them: its offsets mean other
+    records.
     """
-    return tuple(p for p, now in bounds.items() if _is_backward(read.get(p), now))
+    ids = {p.topic: now.topic_id for p, now in bounds.items()}
+    unknown = (p for p, each in read.items() if p not in bounds and _is_of(each, ids))
+    return (*(p for p, now in bounds.items() if _is_backward(read.get(p), now)), *unknown)
+
+
+def _is_of(each: Range, ids: Mapping[str, str]) -> bool:
+    """Whether a range is of the topic that there is now, as far as anybody knows."""
+    return ids.get(each.topic, each.topic_id) == each.topic_id
 
 
 def _is_backward(read: Range | None, now: Bounds) -> bool:

@@ -79,7 +79,7 @@ def nothing_new(moment: datetime | None) -> str:
     """What there is to say where no batch is to be taken, up to a moment or at all."""
     if moment is not None:
         return f"nothing to do: all up to {moment.isoformat()} is taken"
-    return "nothing to do: every input topic is read"
+    return "nothing to do: all that can be read is read"
 
 
 def config_of(config_file: Path | None, flags: tuple[str, ...]) -> Config:

@@ -14,7 +14,8 @@ from processor.cli.common import config_of, configured, emit, moment_of, nothing
 from processor.cli.grid import grid
 from processor.cli.unread import BY_OFFSET, cut_by, document, show, warn
 from processor.stages.base import Request
-from processor.stages.pipeline import STAGES, Planned, next_batch, preflight, told
+from processor.stages.cut import Nothing
+from processor.stages.pipeline import STAGES, Planned, next_batch, preflight, short, told
 from processor.stages.unread import Unread, unread
 from processor.warehouse import Warehouse
 
@@ -40,9 +41,10 @@ def plan(
     emit(whole, as_json, lambda: _show(planned, request, found))
 
 
-def _document(planned: Planned | None, found: Unread) -> dict[str, Any]:
-    if planned is None:
-        return {"batch": None, "ranges": [], "stages": []}
+def _document(planned: Planned | Nothing, found: Unread) -> dict[str, Any]:
+    held_back = sum(planned.held_back.values())
+    if isinstance(planned, Nothing):
+        return {"batch": None, "held_back": held_back, "ranges": [], "stages": []}
     batch = planned.batch
     return {
         "batch": batch.id,
@@ -52,7 +54,7 @@ def _document(planned: Planned | None, found: Unread) -> dict[str, Any]:
         "cut_by": {t: cut_by(found, t) for t in _topics(batch)} if batch.cut_time else {},
         "records": batch.expected,
         "left_over": sum(each.left_over for each in batch.ranges),
-        "held_back": sum(planned.held_back.values()),
+        "held_back": held_back,
         "ranges": [_range(planned, each) for each in batch.ranges],
         "stages": [
             {
@@ -83,10 +85,11 @@ def _range(planned: Planned, each: Range) -> dict[str, Any]:
     }
 
 
-def _show(planned: Planned | None, request: Request, found: Unread) -> None:
+def _show(planned: Planned | Nothing, request: Request, found: Unread) -> None:
     console = Console(markup=False)
-    if planned is None:
-        console.print(nothing_new(request.until))
+    if isinstance(planned, Nothing):
+        for sentence in (nothing_new(request.until), *short(planned.held_back)):
+            console.print(sentence)
     else:
         _show_batch(console, planned, found)
     show(console, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 from processor.batches import Bounds, Partition, Range, next_ranges
@@ -28,6 +29,12 @@ class Past(NamedTuple):
     ended: datetime | None
 
 
+class Nothing(NamedTuple):
+    """No batch is to be taken; `held_back`: offsets that open transactions keep from being one."""
+
+    held_back: Mapping[Partition, int] = MappingProxyType({})
+
+
 class Cut(NamedTuple):
     """Ranges of a batch to be, the moment they end at, and what open transactions hold back."""
 
@@ -36,11 +43,11 @@ class Cut(NamedTuple):
     held_back: Mapping[Partition, int]
 
 
-def next_cut(config: Config, past: Past, request: Request, patience: timedelta) -> Cut | None:
+def next_cut(config: Config, past: Past, request: Request, patience: timedelta) -> Cut | Nothing:
     """What the next batch takes: the rest of a cut that was divided, else a new cut.
 
-    None where nothing is new, or all that was asked for is taken. A cut at a moment may be empty:
-    it says that until then nothing came.
+    Nothing where nothing new can be read, or all that was asked for is taken. A cut at a moment
+    may be empty: it says that until then nothing came.
 
     Raises:
         Unavailable: the broker does not answer.
@@ -48,7 +55,7 @@ def next_cut(config: Config, past: Past, request: Request, patience: timedelta) 
     """
     divided = any(each.left_over for each in past.last)
     if not divided and request.until and past.ended and request.until <= past.ended:
-        return None
+        return Nothing()
     broker, new_topic = Broker(config.kafka), request.accepted.new_topic
     bounds = _bounds(broker, config, past)
     if left := rest(past.last, bounds):
@@ -65,7 +72,7 @@ def _new(
     request: Request,
     bounds: Mapping[Partition, Bounds],
     patience: timedelta,
-) -> Cut | None:
+) -> Cut | Nothing:
     """The bounds were asked before the offsets of the moment: what came since is in neither."""
     at = broker.at(bounds, request.until) if request.until else {}
     wanted = targets(bounds, at)
@@ -77,9 +84,10 @@ def _new(
         )
     reached = cut(past.read, bounds, wanted) if request.until else bounds
     ranges = next_ranges(past.read, reached, accept_new_topic=request.accepted.new_topic)
+    short = held_back(bounds, wanted)
     if request.until is None and not any(each.expected for each in ranges):
-        return None
-    return Cut(split(ranges, config.batch.max_rows), request.until, held_back(bounds, wanted))
+        return Nothing(short)
+    return Cut(split(ranges, config.batch.max_rows), request.until, short)
 
 
 def _bounds(

@@ -15,7 +15,7 @@ from processor.plugins import nearest
 from processor.stages import compile as compile_
 from processor.stages import decide, evaluate, measure, publish, report, snapshot, solicit, validate
 from processor.stages.base import ALL_THAT_IS_NEW, Request, Stage
-from processor.stages.cut import Past, next_cut
+from processor.stages.cut import Nothing, Past, next_cut
 from processor.stages.publish import DATASET, REQUEST, TRIGGER
 from processor.stages.recipes import recipes
 from processor.stages.reference import reference
@@ -195,10 +195,10 @@ def next_batch(
     run_id: str,
     request: Request = ALL_THAT_IS_NEW,
     patience: timedelta = timedelta(0),
-) -> Planned | None:
+) -> Planned | Nothing:
     """The batch that a run would work on: one begun and not finished, else the next cut.
 
-    None where there is nothing new, or nothing new up to the moment asked for. Nothing is
+    Nothing where there is nothing new, or nothing new up to the moment asked for. Nothing is
     written; the clock is read here and nowhere else. `patience` is for open transactions.
 
     Raises:
@@ -210,8 +210,8 @@ def next_batch(
     last = warehouse.committed(BATCHES, PLAN)
     planned_at = datetime.now(UTC)
     found = next_cut(config, past(warehouse), request, patience)
-    if found is None:
-        return None
+    if isinstance(found, Nothing):
+        return found
     batch = Batch(
         last + 1, found.ranges, planned_at, run_id, config.hash, code_version(), found.time
     )
@@ -270,9 +270,14 @@ def told(planned: Planned) -> Iterator[str]:
     batch = planned.batch
     upto = f", cut at {batch.cut_time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if batch.cut_time else ""
     yield f"batch {batch.id}: {batch.expected:,} offsets{upto}"
-    if planned.held_back:
-        where = ", ".join(f"{p.topic}/{p.partition} {n:,}" for p, n in planned.held_back.items())
-        yield f"open transactions hold offsets back, which a later batch takes: {where}"
+    yield from short(planned.held_back)
     if batch.partial:
         left = sum(each.left_over for each in batch.ranges)
         yield f"batch.max_rows leaves {left:,} offsets of the cut to the next batch"
+
+
+def short(held_back: Mapping[Partition, int]) -> Iterator[str]:
+    """What open transactions keep from a batch, in a sentence; none where they keep nothing."""
+    if held_back:
+        where = ", ".join(f"{p.topic}/{p.partition} {n:,}" for p, n in held_back.items())
+        yield f"open transactions hold offsets back, which a later batch takes: {where}"

@@ -18,7 +18,17 @@ from processor.faults import explained
 from processor.lock import held
 from processor.processes import is_jvm, relatives
 from processor.stages.base import ALL_THAT_IS_NEW, Context, Request, Stage
-from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan, preflight, told
+from processor.stages.cut import Nothing
+from processor.stages.pipeline import (
+    PLAN,
+    STAGES,
+    Planned,
+    next_batch,
+    plan,
+    preflight,
+    short,
+    told,
+)
 from processor.tables import RUNS
 from processor.warehouse import Warehouse
 
@@ -45,7 +55,9 @@ def take(
     request: Request = ALL_THAT_IS_NEW,
     only: Sequence[Stage] = STAGES,
 ) -> Taken | None:
-    """Takes the next batch through the stages, or finishes the one begun; None if nothing is new.
+    """Takes the next batch through the stages, or finishes the one begun.
+
+    None where nothing new can be read.
 
     Raises:
         BatchHeld: another run is at work on the warehouse.
@@ -57,7 +69,9 @@ def take(
         warehouse = Warehouse(config.warehouse)
         patience = config.batch.open_transaction_wait
         planned = next_batch(config, warehouse, run_id, request, patience)
-        if planned is None:
+        if isinstance(planned, Nothing):
+            for sentence in short(planned.held_back):
+                say(sentence)
             return None
         context = Context(config, warehouse, run_id, start_spark, say, request.accepted)
         return through(context, planned, only)

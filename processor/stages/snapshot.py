@@ -10,10 +10,12 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from processor.batches import Batch, Partition, Proof, Range, left_of, settle, watermark
+from processor.batches import Batch, Bounds, Partition, Proof, Range, left_of, settle, watermark
+from processor.cuts import backward
 from processor.errors import LossDetected
 from processor.faults import explained
 from processor.kafka.offsets import Broker
+from processor.kafka.patience import asked
 from processor.kafka.source import read
 from processor.stages.account import NOTHING, Landed, accounts, landed, part
 from processor.stages.base import Context, Stage, Writes, watermarks
@@ -60,7 +62,7 @@ def _land(context: Context, batch: Batch, writes: Writes) -> None:
 def _left(context: Context, batch: Batch, wanted: Iterable[Range]) -> list[Range]:
     """What can be read now; what cannot any more is appended to `losses`."""
     listed = list(wanted)
-    now = Broker(context.config.kafka).bounds({each.topic for each in listed}) if listed else {}
+    now = _held(context, listed)
     known = lost(context, batch)
     pairs = [(each, left_of(each, now.get(part(each)))) for each in listed]
     news = [
@@ -71,6 +73,19 @@ def _left(context: Context, batch: Batch, wanted: Iterable[Range]) -> list[Range
     if news:
         context.warehouse.append(LOSSES, news)
     return [left for _, left in pairs if left.expected]
+
+
+def _held(context: Context, wanted: Iterable[Range]) -> dict[Partition, Bounds]:
+    """What Kafka holds of the topics of some ranges; what is not known yet is no loss yet."""
+    ranges = {part(each): each for each in wanted}
+    if not ranges:
+        return {}
+    broker = Broker(context.config.kafka)
+    return asked(
+        lambda: broker.bounds({one.topic for one in ranges}),
+        lambda now: bool(backward(ranges, now)),
+        context.config.kafka.timeout,
+    )
 
 
 def _loss(context: Context, batch: Batch, each: Range, left: Range) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from processor.cli import STOPPED
 from processor.config import load
 from processor.local.attached import TERMINATED
 from processor.local.stack import Stack
-from processor.stages.pipeline import PLAN, STAGES, next_batch
+from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch
 from processor.warehouse import Warehouse
 from tests.e2e.job import (
     LIMIT,
@@ -107,7 +107,7 @@ def next_of(site: Site) -> Batch:
     """The batch that a run would take."""
     config = load(site.config)
     planned = next_batch(config, Warehouse(config.warehouse), "")
-    assert planned is not None
+    assert isinstance(planned, Planned)
     assert not planned.stored
     return planned.batch
 

@@ -17,7 +17,7 @@ from processor.kafka.offsets import Broker
 from processor.stages.backfill import backfilled, place
 from processor.stages.base import Request
 from processor.stages.catch_up import caught_up, taken_until
-from processor.stages.pipeline import STAGES, next_batch
+from processor.stages.pipeline import STAGES, Planned, next_batch
 from processor.stages.runner import take
 from processor.warehouse import Warehouse
 from tests.e2e.sameness import fingerprint, follows, same
@@ -100,7 +100,7 @@ def test_a_batch_to_which_nothing_came_is_taken_without_spark(
     moved = (f"warehouse={tmp_path / 'warehouse'}", f"report={tmp_path / 'report'}")
     config, later = load(in_time.config, moved), LAST + timedelta(weeks=1)
     planned = next_batch(config, Warehouse(config.warehouse), "", Request(later))
-    assert planned is not None
+    assert isinstance(planned, Planned)
     assert planned.batch.expected == 0
     taken = take(config, no_spark, quietly, Request(later))
     assert taken is not None
@@ -146,7 +146,7 @@ def test_a_divided_backlog_ends_as_one_taken_whole(
     assert first.partial
     warehouse = Warehouse(config.warehouse)
     planned = next_batch(config, warehouse, "", Request(LAST))  # the rest comes first
-    assert planned is not None
+    assert isinstance(planned, Planned)
     assert (planned.batch.cut_time, planned.batch.partial) == (EARLY, False)
     taken = list(caught_up(config, spark_of, quietly, Request(EARLY)))
     assert [(each.batch, each.partial) for each in taken] == [(2, False)]

@@ -19,6 +19,7 @@ from processor.local.stack import Stack
 from processor.resources import resource
 from processor.stages import snapshot, validate
 from processor.stages.base import NOTHING_ACCEPTED, Accepted, Context, Request
+from processor.stages.cut import Nothing
 from processor.stages.pipeline import STAGES, next_batch, plan
 from processor.stages.verify import Verified, verify
 from processor.table import Table
@@ -89,7 +90,7 @@ class Capture:
         config = self.config
         request = Request(accepted=Accepted(new_topic=accept_new_topic))
         found = next_batch(config, self.warehouse, "run", request)
-        if found is None:
+        if isinstance(found, Nothing):
             return None
         if not found.stored:
             plan(self.warehouse, found.batch)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from processor.batches import Bounds, Partition
 from processor.config import KafkaConfig
 from processor.errors import LossDetected
 from processor.kafka.offsets import Broker
@@ -266,6 +268,22 @@ def test_retention_between_plan_and_read(made: Made, producer: Producer) -> None
     with pytest.raises(LossDetected, match=r"\[0, 2\)"):
         capture.land(batch)
     assert capture.proof(1) == {"landed": 4, "lost": 2}
+
+
+def test_a_topic_that_the_broker_does_not_know_for_a_moment_is_not_lost(
+    made: Made, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = made()
+    batch = planned(capture, producer, 6)
+    truly, asked = Broker.bounds, list[int]()
+
+    def at_first_unknown(broker: Broker, topics: Iterable[str]) -> dict[Partition, Bounds]:
+        asked.append(len(asked))
+        return truly(broker, topics) if len(asked) > 1 else {}
+
+    monkeypatch.setattr(Broker, "bounds", at_first_unknown)
+    capture.land(batch)
+    assert (capture.losses(), capture.proof(1)) == ([], {"landed": 6})
 
 
 def test_stopped_between_the_loss_and_the_log_it_is_stored_once(

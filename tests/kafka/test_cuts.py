@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,11 +23,12 @@ from processor.local.stack import Stack
 from processor.resources import resource
 from processor.schedule import due
 from processor.stages.base import Request
-from processor.stages.cut import Cut, Past, next_cut
+from processor.stages.cut import Cut, Nothing, Past, next_cut
 from processor.stages.unread import unread
 from processor.warehouse import Warehouse
 from tests.kafka import capture
 
+Held = dict[Partition, Bounds]
 LIMIT = 30.0  # seconds
 NO_PATIENCE, PATIENCE = timedelta(0), timedelta(seconds=LIMIT)
 NOTHING_READ = Past({}, (), None, None)
@@ -65,6 +66,12 @@ class Inputs:
     def admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.stack.bootstrap_servers})
 
+    @property
+    def hasty(self) -> Config:
+        """Who asks again for a second only."""
+        kafka = self.config.kafka.model_copy(update={"timeout": timedelta(seconds=1)})
+        return self.config.model_copy(update={"kafka": kafka})
+
     def create(self, partitions: int = 1, **settings: str) -> str:
         dotted = {name.replace("_", "."): value for name, value in settings.items()}
         kept = {"retention.ms": "-1", **dotted}  # what is said here is years old
@@ -87,7 +94,7 @@ class Inputs:
         patience: timedelta = NO_PATIENCE,
     ) -> Cut:
         found = next_cut(self.config, past, Request(until=until), patience)
-        assert found is not None
+        assert isinstance(found, Cut)
         return found
 
 
@@ -151,9 +158,9 @@ def test_a_moment_that_is_taken_is_nothing_to_do_and_asks_nobody(inputs: Inputs)
     )
     past = Past({}, (), None, T0)
     for moment in (T0, T0 - timedelta(days=1)):
-        assert next_cut(absent, past, Request(until=moment), NO_PATIENCE) is None
+        assert next_cut(absent, past, Request(until=moment), NO_PATIENCE) == Nothing()
     inputs.create()
-    assert next_cut(inputs.config, NOTHING_READ, Request(), NO_PATIENCE) is None
+    assert next_cut(inputs.config, NOTHING_READ, Request(), NO_PATIENCE) == Nothing()
     assert ends(inputs.cut(T0)) == [(0, 0, 0)]
 
 
@@ -178,6 +185,8 @@ def test_an_open_transaction_holds_a_cut_back_until_it_ends(inputs: Inputs) -> N
     assert (ends(all_held), all_held.held_back) == ([(0, 0, 1)], {one: 3})
     before = inputs.cut(T0 + timedelta(minutes=1))
     assert (ends(before), before.held_back) == ([(0, 0, 1)], {})
+    nothing_else = next_cut(inputs.config, after(all_held, T0), Request(), NO_PATIENCE)
+    assert nothing_else == Nothing({one: 3})
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(inputs.cut, moment, NOTHING_READ, PATIENCE)
         producer.commit_transaction(LIMIT)
@@ -210,15 +219,23 @@ def test_an_end_that_stays_behind_what_was_read_is_loss(inputs: Inputs) -> None:
     (each,) = inputs.cut().ranges
     beyond = Range(each.topic, each.topic_id, 0, 0, 2, 0, 2)
     past = Past({Partition(each.topic, 0): beyond}, (beyond,), None, T0)
-    hasty = inputs.config.model_copy(
-        update={"kafka": inputs.config.kafka.model_copy(update={"timeout": timedelta(seconds=1)})}
-    )
     with pytest.raises(LossDetected, match="ends at 1, before offset 2"):
-        next_cut(hasty, past, Request(), NO_PATIENCE)
+        next_cut(inputs.hasty, past, Request(), NO_PATIENCE)
 
 
-def test_an_end_that_is_behind_for_a_moment_is_asked_again_and_loses_nothing(
-    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+def behind(held: Held) -> Held:
+    """What a leader may say that was just elected."""
+    return {p: replace(now, end=1, high_watermark=1) for p, now in held.items()}
+
+
+def unknown(_held: Held) -> Held:
+    """What a broker may say that was just started."""
+    return {}
+
+
+@pytest.mark.parametrize("lag", [behind, unknown])
+def test_what_is_behind_or_unknown_for_a_moment_is_asked_again_and_loses_nothing(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch, lag: Callable[[Held], Held]
 ) -> None:
     inputs.create()
     inputs.send(T0, T0)
@@ -227,14 +244,12 @@ def test_an_end_that_is_behind_for_a_moment_is_asked_again_and_loses_nothing(
     truly = Broker.bounds
     asked: list[int] = []
 
-    def at_first_behind(broker: Broker, topics: Iterable[str]) -> dict[Partition, Bounds]:
+    def at_first_lagging(broker: Broker, topics: Iterable[str]) -> Held:
         asked.append(len(asked))
         found = truly(broker, topics)
-        if len(asked) > 1:
-            return found
-        return {p: replace(now, end=1, high_watermark=1) for p, now in found.items()}
+        return found if len(asked) > 1 else lag(found)
 
-    monkeypatch.setattr(Broker, "bounds", at_first_behind)
+    monkeypatch.setattr(Broker, "bounds", at_first_lagging)
     assert ends(inputs.cut(past=after(first, T0))) == [(0, 2, 4)]
     assert asked == [0, 1]
 
@@ -253,7 +268,7 @@ def test_input_topics_that_are_all_gone_are_loss_once_they_were_read(
     broker = Broker(inputs.config.kafka)
     capture.until(lambda: not broker.bounds([inputs.topic]), "the topic is gone")
     with pytest.raises(LossDetected, match="was read to offset 1 and is gone"):
-        inputs.cut(until, past)
+        next_cut(inputs.hasty, past, Request(until=until), NO_PATIENCE)
 
 
 def test_days_on_which_clocks_change_are_cut_where_they_end(inputs: Inputs) -> None:

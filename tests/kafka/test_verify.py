@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from processor.errors import LossDetected
 from processor.stages import snapshot, validate
 from processor.stages.base import Request
-from processor.stages.pipeline import PLAN, STAGES, next_batch, plan
+from processor.stages.pipeline import PLAN, STAGES, Planned, next_batch, plan
 from processor.tables import BATCHES, LOG, PROOFS, TYPED
 from tests.kafka.capture import Capture, Made, planned, taken
 from tests.kafka.test_offsets import LIMIT, send
@@ -230,7 +230,7 @@ def test_watermarks_of_parts_and_of_cuts_at_a_moment_are_theirs(
     send(producer, capture.topics[0], 1)
     moment = datetime.now(UTC)
     found = next_batch(capture.config, capture.warehouse, "run", Request(moment))
-    assert found is not None
+    assert isinstance(found, Planned)
     plan(capture.warehouse, found.batch)
     capture.land(found.batch)
     marks = [row["watermark"] for row in capture.rows(PROOFS) if row["topic"] == capture.topics[0]]

@@ -89,6 +89,13 @@ def test_answers_that_cannot_stand(read: Range | None, now: Bounds, *, lagging: 
     assert backward(known, {ONE: now}) == ((ONE,) if lagging else ())
 
 
+def test_a_partition_that_was_read_and_is_not_answered_cannot_stand() -> None:
+    other = Partition("orders", 1)
+    assert backward({ONE: read_to(5)}, {}) == (ONE,)
+    assert backward({ONE: read_to(5)}, {other: bounds(5)}) == (ONE,)
+    assert backward({ONE: read_to(5)}, {other: bounds(5, topic_id="another")}) == ()
+
+
 def test_an_answer_that_stays_behind_is_not_clamped() -> None:
     behind = {ONE: bounds(5)}
     read = {ONE: read_to(6)}

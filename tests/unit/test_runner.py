@@ -8,11 +8,12 @@ from typing import NoReturn
 
 import pytest
 
-from processor.batches import Batch
+from processor.batches import Batch, Partition
 from processor.config import load
 from processor.errors import ProcessorError, Unavailable
 from processor.stages.base import Context, Stage
-from processor.stages.runner import run_stages
+from processor.stages.cut import Nothing
+from processor.stages.runner import run_stages, take
 from processor.tables import RUNS
 from processor.warehouse import Warehouse
 
@@ -37,6 +38,17 @@ def ended(tmp_path: Path, raised: Exception) -> tuple[ProcessorError, str]:
         run_stages(context, batch, [failing(raised)])
     (error,) = warehouse.rows(RUNS)["error"].to_pylist()
     return found.value, error
+
+
+def test_a_run_of_nothing_says_what_open_transactions_hold_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Nothing({Partition("orders", 0): 3})
+    monkeypatch.setattr("processor.stages.runner.preflight", lambda _config: None)
+    monkeypatch.setattr("processor.stages.runner.next_batch", lambda *_: nothing)
+    said: list[str] = []
+    assert take(load(None, [f"warehouse={tmp_path}"], {}), no_jvm, said.append) is None
+    assert said == ["open transactions hold offsets back, which a later batch takes: orders/0 3"]
 
 
 def test_an_error_that_says_what_to_do_is_told_as_it_is(tmp_path: Path) -> None:

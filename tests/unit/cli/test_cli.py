@@ -13,9 +13,11 @@ from rich.console import Console
 
 from processor import cli
 from processor.avro import contracts
+from processor.batches import Partition
 from processor.cli.grid import grid
 from processor.lock import held
 from processor.measurements import REFUSED, dataset_metric
+from processor.stages.cut import Nothing
 from processor.stages.landing import Place
 from processor.stages.pipeline import PLAN
 from processor.stages.unread import Unread
@@ -140,7 +142,7 @@ def test_an_absent_broker_ends_with_75_and_nothing_is_planned(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "nothing to do: every input topic is read"),
+        ((), "nothing to do: all that can be read is read"),
         (
             ("--until", "2024-01-01T00:00Z"),
             "nothing to do: all up to 2024-01-01T00:00:00+00:00 is taken",
@@ -152,12 +154,29 @@ def test_a_plan_and_a_run_say_alike_that_nothing_is_new(
 ) -> None:
     for name, planted in (
         ("plan.preflight", None),
-        ("plan.next_batch", None),
+        ("plan.next_batch", Nothing()),
         ("plan.unread", Unread((), [], {})),
         ("run.taken_until", ()),
     ):
         monkeypatch.setattr(f"processor.cli.{name}", lambda *_, found=planted, **__: found)
     assert (bfp("plan", *words).out, bfp("run", *words).out) == (f"{told}\n", f"{told}\n")
+
+
+def test_a_plan_of_nothing_says_what_open_transactions_hold_back(
+    bfp: Bfp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_back = {Partition("orders", 0): 3}
+    for name, planted in (
+        ("preflight", None),
+        ("next_batch", Nothing(held_back)),
+        ("unread", Unread((), [], {})),
+    ):
+        monkeypatch.setattr(f"processor.cli.plan.{name}", lambda *_, found=planted, **__: found)
+    assert bfp("plan").out == (
+        "nothing to do: all that can be read is read\n"
+        "open transactions hold offsets back, which a later batch takes: orders/0 3\n"
+    )
+    assert bfp("plan", "--json").document["held_back"] == 3
 
 
 def test_an_absent_registry_ends_with_75_and_its_address(bfp: Bfp) -> None:
