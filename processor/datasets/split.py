@@ -13,8 +13,8 @@ SPLITS = (TRAIN, VALIDATION, TEST)
 EMBARGO = "embargo"
 """Why a row is in no split: it was served within the embargo before a later one.
 
-The embargo is at least the window, so what answers an earlier row happened before that split; with
-a grace, it or a default may have become known inside it.
+The embargo is at least the window, so what answers an earlier row happened before that split. It,
+or a default, may have become known inside it: a window is closed a grace after its end.
 """
 
 
