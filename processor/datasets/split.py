@@ -11,7 +11,11 @@ from processor.loops import SplitConfig
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 EMBARGO = "embargo"
-"""Why a row just before a later split is in none: its outcome became known inside that split."""
+"""Why a row is in no split: it was served within the embargo before a later one.
+
+The embargo is at least the window, so what answers an earlier row happened before that split. It,
+or a default, may have become known inside it: a window is closed a grace after its end.
+"""
 
 
 def group(config: SplitConfig) -> Column:

@@ -12,6 +12,8 @@ import pytest
 from benchmarks import parts
 from benchmarks.capture.page import text
 from benchmarks.capture.results import Case, Fixed, Results
+from benchmarks.ledger import page as ledger_page
+from benchmarks.ledger import results as ledger
 from benchmarks.parts import Part, Size
 from benchmarks.poison import Result
 from benchmarks.spread import Spread
@@ -69,6 +71,97 @@ def test_an_empty_batch_and_what_is_in_no_stage_are_told_of() -> None:
     assert "| an empty batch, seconds | at most 2 | 2.60 | **missed** |" in lines
     assert "| a run with nothing new, seconds | at most 2 | 1.90 | reached |" in lines
     assert "| of it, outside of the stages | 17.0 (16.5 to 17.5) |  |" in lines
+
+
+# --- the ledger -----------------------------------------------------------------------------------
+
+DAYS, FULL_DAY = 30, 10.0
+AIMED = {
+    "daily": "| seconds of the last daily batch, to those of the tenth | at most 1.3 |",
+    "usual": "| everything in one batch, rows a second to the usual way's | at least 1.3 |",
+    "ours": "| peak memory with everything in one batch, GiB | at most 6 |",
+    "hot_session": "| time with half of all inferences in one session, to that of even sessions"
+    " | at most 1.5 |",
+    "hot_model": "| time with half of all inferences of one model, to that of even models"
+    " | at most 1.5 |",
+}
+"""The row of each target, by the case that decides it."""
+
+
+def timed(name: str, *seconds: float, gib: float = 1.0) -> ledger.Case:
+    """A turn for each of the seconds, in two steps that add up to them."""
+    parts = [{"ledger": each - 1, "dataset": 1.0} for each in seconds]
+    turns = [
+        {
+            "steps": {step: {"seconds": took, "cpu": took} for step, took in part.items()},
+            "rows": 500,
+            "peak_rss": int(gib * (1 << 30)),
+        }
+        for part in parts
+    ]
+    return ledger.Case(name, 2_000, turns)
+
+
+def daily(last: float) -> ledger.Case:
+    """Batches that are quick until the tenth, of which the last takes `last` seconds."""
+    took = {str(day): 1.0 if day < 10 else FULL_DAY for day in range(1, DAYS + 1)}
+    steps = {day: {"seconds": each, "cpu": each} for day, each in (took | {"30": last}).items()}
+    return ledger.Case("daily", 2_000, [{"steps": steps, "rows": 500, "peak_rss": 1 << 30}])
+
+
+def ledger_rows(**changed: ledger.Case) -> list[str]:
+    """The lines of the page, of results that reach every target but for what is changed."""
+    cases = {
+        "daily": daily(13.0),
+        "full": timed("full", 20.0),
+        "ours": timed("ours", 10.0, 9.0, 40.0, gib=6.0),
+        "usual": timed("usual", 13.0),
+        "duckdb": timed("duckdb", 5.0),
+        "sessions": timed("sessions", 10.0),
+        "hot_session": timed("hot session", 15.0),
+        "hot_session_again": timed("hot session again", 90.0),
+        "models": timed("models", 10.0),
+        "hot_model": timed("hot model", 15.0),
+    }
+    told = ledger.Results(**(cases | changed))
+    return "\n".join(ledger_page.text(json.loads(json.dumps(asdict(told))))).splitlines()
+
+
+def test_targets_of_the_ledger_are_reached_at_their_bounds_by_the_medians() -> None:
+    lines = ledger_rows()
+    said = {"daily": "1.30", "usual": "1.30", "ours": "6.00"}
+    for case, row in AIMED.items():
+        assert f"{row} {said.get(case, '1.50')} | reached |" in lines, case
+    assert lines[-1] == "No target is missed."
+    assert "| ours | 2,000 | 500 | 10.0 (9.0 to 40.0) | 200 | 10.0 (9.0 to 40.0) | 6.00 |" in lines
+
+
+@pytest.mark.parametrize(
+    ("case", "measured", "said"),
+    [
+        ("daily", daily(13.2), "1.32"),
+        ("usual", timed("usual", 12.5), "1.25"),
+        ("ours", timed("ours", 10.0, gib=6.25), "6.25"),
+        ("hot_session", timed("hot session", 16.0), "1.60"),
+        ("hot_model", timed("hot model", 17.0), "1.70"),
+    ],
+)
+def test_a_target_of_the_ledger_that_is_missed_is_named(
+    case: str, measured: ledger.Case, said: str
+) -> None:
+    lines = ledger_rows(**{case: measured})
+    assert f"{AIMED[case]} {said} | **missed** |" in lines
+    what = AIMED[case].removeprefix("| ").split(" | ")[0]
+    assert lines[-1] == f"Missed: {what}."
+
+
+def test_memory_that_was_not_counted_is_neither_reached_nor_missed() -> None:
+    lines = ledger_rows(ours=timed("ours", 10.0, gib=0.0))
+    assert f"{AIMED['ours']}  | not measured |" in lines
+    assert lines[-1] == "No target is missed."
+
+
+# --- the pages ------------------------------------------------------------------------------------
 
 
 @pytest.fixture

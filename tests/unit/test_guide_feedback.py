@@ -17,7 +17,7 @@ from processor.warehouse import Warehouse
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "feedback.md"
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
-LOOPS = ("assistant", "kiosk")
+LOOPS = ("assistant", "shop", "kiosk")
 """What the loop files are of, in the order of the page."""
 
 
@@ -47,6 +47,12 @@ def test_the_loop_file_asks_what_the_guide_says(home: Path) -> None:
         ("copied", "click", "inference"),
         ("reading_time", "dwell", "inference"),
     ]
+
+
+def test_loop_files_of_the_guide_ask_at_every_level(home: Path) -> None:
+    config = load(home / "bfp.yaml", (), {})
+    asked = [question for name in LOOPS for question in questions(config.only(name))]
+    assert {question.level.name for question in asked} == {level.name for level in LEVELS}
 
 
 def test_the_examples_print_what_they_show(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,11 +105,15 @@ def test_a_weight_needs_what_it_weighs() -> None:
 @cache
 def found() -> dict[str, tuple[int, int]]:
     """Of each kind of source, how many were called misbehaving, and how many there were."""
+    return of_crowds(WORLDS, QUESTIONS)
+
+
+def of_crowds(worlds: int, questions: int) -> dict[str, tuple[int, int]]:
     called, there = Counter[str](), Counter[str]()
-    for world in range(WORLDS):
+    for world in range(worlds):
         rng = np.random.default_rng(world)
         them = crowd(HONEST_RATERS, BOTS_EACH, rng)
-        verdicts = judged(tallies(them, rated(them, QUESTIONS, RATERS_EACH, rng), TOLD), TOLD)
+        verdicts = judged(tallies(them, rated(them, questions, RATERS_EACH, rng), TOLD), TOLD)
         for name, each in verdicts.items():
             kind = name.split(":")[1]
             there[kind] += 1
@@ -133,6 +137,19 @@ def test_the_guide_says_what_was_found() -> None:
         r"^\| `(\w+)` \|.*\| (\d+) of (\d+) \|$", GUIDE.read_text("utf-8"), re.MULTILINE
     )
     assert {kind: (int(called), int(of)) for kind, called, of in rows} == found()
+
+
+def test_the_guide_says_how_many_are_found_by_half_of_the_answers() -> None:
+    said = re.search(
+        r"of ten crowds' (\d+) bots of a kind (\d+) random clickers and (\d+) of a clique are"
+        r" found, and no honest rater",
+        GUIDE.read_text("utf-8"),
+    )
+    assert said is not None
+    each, *caught = map(int, said.groups())
+    half = of_crowds(10, QUESTIONS // 2)
+    assert [half["random"], half["clique"]] == [(n, each) for n in caught]
+    assert half[HONEST] == (0, 10 * HONEST_RATERS)
 
 
 def test_whoever_looks_after_every_batch_calls_no_more_honest_raters() -> None:

@@ -8,9 +8,11 @@ over a rater's votes, p the share of wins and losses on its side, calls the rate
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from math import log
+from pathlib import Path
 from random import Random
 from statistics import fmean
 
@@ -21,6 +23,7 @@ from processor.measure.misbehaving import MISBEHAVING, judged
 from tests.tallies import compare, tally
 
 TOLD = SourcesConfig()
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "validation.md"
 MOST_VOTES = 100  # that the published test looks at, of each rater
 QUESTIONS, RATERS_EACH, HONEST = 1600, 6, 40
 PAIRS = 20
@@ -109,3 +112,13 @@ def test_with_ties_the_published_test_calls_honest_raters_bad_and_ours_does_not(
     assert mine["honest"] == 0
     assert mine >= Counter(found)
     assert theirs["honest"] >= wronged
+
+
+def test_the_guide_says_how_many_honest_raters_the_published_test_calls_bad() -> None:
+    said = re.search(
+        r"with a quarter of ties, it calls (\d+) and (\d+) of (\d+) honest raters bad",
+        GUIDE.read_text("utf-8"),
+    )
+    assert said is not None
+    wronged = [kinds(published(*voted(0.25, seed)))["honest"] for seed in (1, 2)]
+    assert [*wronged, HONEST] == [int(number) for number in said.groups()]
