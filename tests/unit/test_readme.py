@@ -19,7 +19,8 @@ PAGES = sorted(
     key=lambda page: page.relative_to(ROOT).as_posix(),
 )
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TARGETS = set(
     re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 )
@@ -74,10 +75,19 @@ def test_the_readme_shows_the_commands_that_people_start_with() -> None:
         assert wanted in readme
 
 
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are called in links: small letters, dashes, no other marks."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    words = (re.sub(r"[^\w\- ]", "", found.lower()) for found in HEADING.findall(text))
+    return {each.replace(" ", "-") for each in words}
+
+
 @pages
-def test_links_lead_to_files(page: Path) -> None:
-    for link in LINK.findall(BLOCK.sub("", page.read_text(encoding="utf-8"))):
-        assert (page.parent / link).exists(), link
+def test_links_lead_to_files_and_to_headings(page: Path) -> None:
+    for link, heading in LINK.findall(BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        assert not heading or heading in anchors(target), f"{link}#{heading}"
 
 
 @pages
