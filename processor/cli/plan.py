@@ -15,7 +15,7 @@ from processor.cli.grid import grid
 from processor.cli.unread import BY_OFFSET, cut_by, document, show, warn
 from processor.stages.base import Request
 from processor.stages.cut import Nothing
-from processor.stages.pipeline import STAGES, Planned, next_batch, preflight, short, told
+from processor.stages.pipeline import STAGES, Planned, next_batch, preflight, shortfall, told
 from processor.stages.unread import Unread, unread
 from processor.warehouse import Warehouse
 
@@ -88,7 +88,7 @@ def _range(planned: Planned, each: Range) -> dict[str, Any]:
 def _show(planned: Planned | Nothing, request: Request, found: Unread) -> None:
     console = Console(markup=False)
     if isinstance(planned, Nothing):
-        for sentence in (nothing_new(request.until), *short(planned.held_back)):
+        for sentence in (nothing_new(request.until), *shortfall(planned.held_back)):
             console.print(sentence)
     else:
         _show_batch(console, planned, found)

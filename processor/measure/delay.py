@@ -98,9 +98,8 @@ class Curve:
             everyone = int(self.at_risk[0])
             return wilson(everyone, everyone)
         log = np.log(stays)
-        step = (
-            scipy.special.ndtri(0.5 + CONFIDENCE / 2) * np.sqrt(self.spread[: part + 1].sum()) / log
-        )
+        z = scipy.special.ndtri(0.5 + CONFIDENCE / 2)
+        step = z * np.sqrt(self.spread[: part + 1].sum()) / log
         low, high = (1 - stays ** np.exp(sign * step) for sign in (1, -1))
         return float(low), float(high)
 

@@ -270,13 +270,13 @@ def told(planned: Planned) -> Iterator[str]:
     batch = planned.batch
     upto = f", cut at {batch.cut_time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if batch.cut_time else ""
     yield f"batch {batch.id}: {batch.expected:,} offsets{upto}"
-    yield from short(planned.held_back)
+    yield from shortfall(planned.held_back)
     if batch.partial:
         left = sum(each.left_over for each in batch.ranges)
         yield f"batch.max_rows leaves {left:,} offsets of the cut to the next batch"
 
 
-def short(held_back: Mapping[Partition, int]) -> Iterator[str]:
+def shortfall(held_back: Mapping[Partition, int]) -> Iterator[str]:
     """What open transactions keep from a batch, in a sentence; none where they keep nothing."""
     if held_back:
         where = ", ".join(f"{p.topic}/{p.partition} {n:,}" for p, n in held_back.items())

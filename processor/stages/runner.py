@@ -26,7 +26,7 @@ from processor.stages.pipeline import (
     next_batch,
     plan,
     preflight,
-    short,
+    shortfall,
     told,
 )
 from processor.tables import RUNS
@@ -70,7 +70,7 @@ def take(
         patience = config.batch.open_transaction_wait
         planned = next_batch(config, warehouse, run_id, request, patience)
         if isinstance(planned, Nothing):
-            for sentence in short(planned.held_back):
+            for sentence in shortfall(planned.held_back):
                 say(sentence)
             return None
         context = Context(config, warehouse, run_id, start_spark, say, request.accepted)
