@@ -151,7 +151,9 @@ def attribute(
             since = begun[answer.target, answer.event_id]
             shares = divide(reached, since, question)
         else:
-            shares = {one.inference_id: WHOLE for one in reached if _is_about(answer, one)}
+            if question.level.by_candidate:
+                reached = [one for one in reached if answer.candidate_id in one.shown]
+            shares = {one.inference_id: WHOLE for one in reached}
         for name, credit in shares.items():
             asked = requests.get((answer.query_id, name), answer.solicit_prob)
             told = replace(answer, credit=credit, solicit_prob=asked)
@@ -190,10 +192,6 @@ def _standing(ordered: Sequence[Served], number: int) -> dict[str, float]:
         FROM_LAST: len(ordered) - 1 - number,
         BEHIND: (behind // _MICROSECOND) / _PER_SECOND,
     }
-
-
-def _is_about(answer: Answer, one: Served) -> bool:
-    return answer.candidate_id is None or answer.candidate_id in one.shown
 
 
 def _begun(answers: Sequence[Answer]) -> dict[tuple[str, str], datetime]:

@@ -217,29 +217,37 @@ def weights(rule: str, at: datetime, times: Sequence[datetime]) -> list[float]:
     return [float(each) for each in exact[rule]]
 
 
-def oracle(outputs: Sequence[Event], answers: Sequence[Event], rule: str) -> dict[Any, float]:
-    """The credit of each (event, inference), by the rules as the guide says them."""
-    visible: dict[str, Event] = {}
+def visible(outputs: Sequence[Event]) -> list[Event]:
+    """What someone saw of the model, each as it first arrived."""
+    first: dict[str, Event] = {}
     for one in sorted(outputs, key=place):
         if one["role"] in ("PRIMARY", "CANARY") and (one["status"], one["model_name"]) == (
             "OK",
             "m",
         ):
-            visible.setdefault(one["inference_id"], one)
-    first: dict[str, Event] = {}
+            first.setdefault(one["inference_id"], one)
+    return list(first.values())
+
+
+def oracle(
+    outputs: Sequence[Event], answers: Sequence[Event], rule: str, of: str = "session"
+) -> dict[Any, float]:
+    """The credit of each (event, inference), by the rules as the guide says them."""
+    key, seen = f"{of}_id", visible(outputs)
+    first: dict[tuple[str, str], Event] = {}
     for said in sorted(answers, key=place):
-        if said["level"] == "SESSION":
-            first.setdefault(said["event_id"], said)
+        if said["level"] == of.upper() and said[key]:
+            first.setdefault((said[key], said["event_id"]), said)
     credit: dict[Any, float] = {}
     for said in first.values():
         chain = [said]
-        while len(chain) <= 32 and chain[-1]["supersedes"] in first:
-            chain.append(first[chain[-1]["supersedes"]])
+        while len(chain) <= 32 and (said[key], chain[-1]["supersedes"]) in first:
+            chain.append(first[said[key], chain[-1]["supersedes"]])
         at = chain[-1]["event_time"]
         near = [
             (one["response_time"] or one["event_time"], one["inference_id"])
-            for one in visible.values()
-            if one["session_id"] == said["session_id"]
+            for one in seen
+            if one[key] == said[key]
         ]
         near = sorted(pair for pair in near if timedelta(0) <= at - pair[0] <= HOUR)
         shares = weights(rule, at, [time for time, _ in near]) if near else []

@@ -273,6 +273,7 @@ def test_an_answer_about_a_candidate_is_about_the_one_that_was_shown() -> None:
     assert not outcomes([shown], [said(candidate_id="c2", **told)], question)
     all_of_them = output("i", candidates=listed)
     assert outcomes([all_of_them], [said(candidate_id="c2", **told)], question)
+    assert not outcomes([all_of_them], [said(**told)], question), "it names none"
 
 
 def test_a_truth_of_a_request_is_whole_for_each_output_that_was_seen() -> None:
