@@ -51,7 +51,6 @@ def _imports_are_no_garbage() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()
 
 
