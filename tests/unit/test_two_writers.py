@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Iterator
+from itertools import count
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from random import Random
 
 import pytest
 from deltalake import DeltaTable
@@ -16,6 +19,7 @@ from processor.warehouse import CHECKPOINT_EVERY, Warehouse
 
 ROUNDS = 30
 WRITERS = 2
+KILLS, SEED = 12, 20_261_129
 LIMIT = 60.0  # seconds
 WRITER = "publish/receipts"
 
@@ -68,6 +72,31 @@ def test_what_is_read_meanwhile_does_not_hide_the_others_commit(tmp_path: Path) 
     with pytest.raises(BatchHeld):
         mine.append_once(RECEIPTS, rows(), WRITER, 1)
     assert mine.rows(RECEIPTS)["event_id"].to_pylist() == ["other"]
+
+
+def write_on(root: str) -> None:
+    """Appends batch after batch, from where the table is, until it is killed."""
+    warehouse = Warehouse(root)
+    for batch in count(warehouse.committed(RECEIPTS, WRITER) + 1):
+        warehouse.append_once(RECEIPTS, [row(batch, "mine")], WRITER, batch)
+
+
+def test_killed_while_it_commits_or_makes_a_checkpoint_a_table_stays_whole(tmp_path: Path) -> None:
+    Warehouse(str(tmp_path)).ensure(RECEIPTS)
+    spawn, rng, before = multiprocessing.get_context("spawn"), Random(SEED), 0
+    for _ in range(KILLS):
+        writer = spawn.Process(target=write_on, args=(str(tmp_path),))
+        writer.start()
+        while (now := Warehouse(str(tmp_path)).committed(RECEIPTS, WRITER)) == before:
+            assert writer.is_alive()
+        time.sleep(rng.uniform(0, 0.2))
+        writer.kill()
+        writer.join(LIMIT)
+        before = now
+    last = Warehouse(str(tmp_path)).committed(RECEIPTS, WRITER)
+    assert last > KILLS + CHECKPOINT_EVERY
+    kept = Warehouse(str(tmp_path)).rows(RECEIPTS)["batch_id"].to_pylist()
+    assert sorted(kept) == list(range(1, last + 1))
 
 
 def test_a_table_of_many_commits_is_opened_by_its_last_few(tmp_path: Path) -> None:
