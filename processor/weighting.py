@@ -10,6 +10,12 @@ import scipy
 
 CONFIDENCE = 0.95  # two-sided
 
+
+def deviations(confidence: float) -> float:
+    """Standard deviations to either side of the mean that have this share of a normal."""
+    return float(scipy.special.ndtri(0.5 + confidence / 2))
+
+
 Numbers = npt.NDArray[np.float64]
 
 
@@ -180,7 +186,7 @@ def _estimate(
     n: int, effective: float, mean: float, error: float, confidence: float, lost: float
 ) -> Estimate:
     """A mean with the normal interval of its standard error."""
-    half = float(scipy.special.ndtri(0.5 + confidence / 2)) * error
+    half = deviations(confidence) * error
     return Estimate(n, effective, mean, mean - half, mean + half, lost)
 
 

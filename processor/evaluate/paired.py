@@ -7,6 +7,8 @@ from math import sqrt
 
 import scipy
 
+from processor.weighting import deviations
+
 _ADDED = 0.5  # rows that Agresti and Min add to each of the four counts
 
 
@@ -44,7 +46,7 @@ class PairedCounts:
         n = self.n + 4 * _ADDED
         centre = (candidate - baseline) / n
         variance = ((candidate + baseline) / n - centre * centre) / n
-        half = float(scipy.special.ndtri(0.5 + confidence / 2)) * sqrt(variance)
+        half = deviations(confidence) * sqrt(variance)
         return max(-1.0, centre - half), min(1.0, centre + half)
 
     @property

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from processor.measure.intervals import CONFIDENCE, wilson, wilson_share
 from processor.measurements import INSUFFICIENT, Measurement
+from processor.weighting import deviations
 
 Counts = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -98,7 +98,7 @@ class Curve:
             everyone = int(self.at_risk[0])
             return wilson(everyone, everyone)
         log = np.log(stays)
-        z = scipy.special.ndtri(0.5 + CONFIDENCE / 2)
+        z = deviations(CONFIDENCE)
         step = z * np.sqrt(self.spread[: part + 1].sum()) / log
         low, high = (1 - stays ** np.exp(sign * step) for sign in (1, -1))
         return float(low), float(high)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
-import scipy
+
+from processor.weighting import deviations
 
 CONFIDENCE = 0.95  # two-sided
 
@@ -28,7 +29,7 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
 
 def wilson_share(share: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval of a share of `n` rows, above 0, that need not be whole: as `wilson`."""
-    z = _z(confidence)
+    z = deviations(confidence)
     shrink = 1 + z * z / n
     centre = (share + z * z / (2 * n)) / shrink
     half = z / shrink * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -56,7 +57,7 @@ def normal_mean(
 
 def normal(value: float, variance: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval of an estimate whose own variance is known: value ± z · √variance."""
-    half = _z(confidence) * sqrt(variance)
+    half = deviations(confidence) * sqrt(variance)
     return value - half, value + half
 
 
@@ -78,7 +79,3 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     q = np.empty_like(p)
     q[falling] = np.minimum.accumulate(scaled)
     return [float(each) for each in q]
-
-
-def _z(confidence: float) -> float:
-    return float(scipy.special.ndtri(0.5 + confidence / 2))
