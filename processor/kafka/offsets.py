@@ -16,8 +16,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
-from processor.batches import Bounds, Partition
+from processor.batches import Bounds, Partition, Range
 from processor.config import KafkaConfig
+from processor.cuts import backward
 from processor.errors import ConfigError, Unavailable
 from processor.kafka.patience import asked
 from processor.kafka.security import native
@@ -92,6 +93,21 @@ class Broker:
             p: Bounds(described[p.topic][0], starts[p], stable[p], max(highs[p], stable[p]))
             for p in partitions
         }
+
+    def bounds_after(
+        self, topics: Iterable[str], read: Mapping[Partition, Range]
+    ) -> dict[Partition, Bounds]:
+        """The bounds, asked again for `kafka.timeout` while they cannot be of what was `read`.
+
+        Raises:
+            Unavailable: the broker does not answer.
+        """
+        wanted = frozenset(topics)
+        return asked(
+            lambda: self.bounds(wanted),
+            lambda now: bool(backward(read, now)),
+            self.config.timeout,
+        )
 
     def at(self, partitions: Iterable[Partition], moment: datetime) -> dict[Partition, int | None]:
         """The first offset whose timestamp is `moment` or later; None where there is none.

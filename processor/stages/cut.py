@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from processor.batches import Bounds, Partition, Range, next_ranges
 from processor.config import Config
-from processor.cuts import backward, cut, held_back, rest, split, targets, whole
+from processor.cuts import cut, held_back, rest, split, targets, whole
 from processor.errors import ConfigError
 from processor.kafka.offsets import Broker
 from processor.kafka.patience import asked
@@ -98,11 +98,7 @@ def _bounds(
     Raises:
         ConfigError: there is no input topic at all, and none was ever read.
     """
-    bounds = asked(
-        lambda: broker.bounds(config.topics.by_topic()),
-        lambda now: bool(backward(past.read, now)),
-        config.kafka.timeout,
-    )
+    bounds = broker.bounds_after(config.topics.by_topic(), past.read)
     if not bounds and not past.read:
         raise ConfigError(
             f"none of the input topics exists on {config.kafka.bootstrap_servers}",

@@ -10,12 +10,10 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from processor.batches import Batch, Bounds, Partition, Proof, Range, left_of, settle, watermark
-from processor.cuts import backward
+from processor.batches import Batch, Partition, Proof, Range, left_of, settle, watermark
 from processor.errors import LossDetected
 from processor.faults import explained
 from processor.kafka.offsets import Broker
-from processor.kafka.patience import asked
 from processor.kafka.source import read
 from processor.stages.account import NOTHING, Landed, accounts, landed, part
 from processor.stages.base import Context, Stage, Writes, watermarks
@@ -61,10 +59,12 @@ def _land(context: Context, batch: Batch, writes: Writes) -> None:
 
 def _left(context: Context, batch: Batch, wanted: Iterable[Range]) -> list[Range]:
     """What can be read now; what cannot any more is appended to `losses`."""
-    listed = list(wanted)
-    now = _held(context, listed)
+    listed = {part(each): each for each in wanted}
+    topics = {one.topic for one in listed}
+    # What is not known for a moment is no loss.
+    now = Broker(context.config.kafka).bounds_after(topics, listed) if listed else {}
     known = lost(context, batch)
-    pairs = [(each, left_of(each, now.get(part(each)))) for each in listed]
+    pairs = [(each, left_of(each, now.get(one))) for one, each in listed.items()]
     news = [
         _loss(context, batch, each, left)
         for each, left in pairs
@@ -73,19 +73,6 @@ def _left(context: Context, batch: Batch, wanted: Iterable[Range]) -> list[Range
     if news:
         context.warehouse.append(LOSSES, news)
     return [left for _, left in pairs if left.expected]
-
-
-def _held(context: Context, wanted: Iterable[Range]) -> dict[Partition, Bounds]:
-    """What Kafka holds of the topics of some ranges; what is not known yet is no loss yet."""
-    ranges = {part(each): each for each in wanted}
-    if not ranges:
-        return {}
-    broker = Broker(context.config.kafka)
-    return asked(
-        lambda: broker.bounds({one.topic for one in ranges}),
-        lambda now: bool(backward(ranges, now)),
-        context.config.kafka.timeout,
-    )
 
 
 def _loss(context: Context, batch: Batch, each: Range, left: Range) -> dict[str, Any]:

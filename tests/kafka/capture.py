@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 
-from processor.batches import Batch
+from processor.batches import Batch, Bounds, Partition
 from processor.config import Config, load
+from processor.kafka.offsets import Broker
 from processor.local.stack import Stack
 from processor.resources import resource
 from processor.stages import snapshot, validate
@@ -32,6 +34,25 @@ LIMIT, WAIT = 30.0, 60.0  # seconds
 COORDINATES = ("topic", "partition", "offset")
 Record = tuple[str, int, int, bytes | None, bytes | None]
 """Topic, partition, offset, key and value."""
+Held = dict[Partition, Bounds]
+"""What a broker says that it holds."""
+
+
+def lagging_at_first(monkeypatch: pytest.MonkeyPatch, lag: Callable[[Held], Held]) -> list[Held]:
+    """The broker's first answer is what `lag` makes of it; returned are all, as they were."""
+    truly, found = Broker.bounds, list[Held]()
+
+    def bounds(broker: Broker, topics: Iterable[str]) -> Held:
+        found.append(truly(broker, topics))
+        return found[-1] if len(found) > 1 else lag(found[-1])
+
+    monkeypatch.setattr(Broker, "bounds", bounds)
+    return found
+
+
+def unknown(_held: Held) -> Held:
+    """What a broker may say that was just started."""
+    return {}
 
 
 class Between(Warehouse):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
-from processor.batches import Bounds, Partition
 from processor.config import KafkaConfig
 from processor.errors import LossDetected
 from processor.kafka.offsets import Broker
@@ -16,7 +14,16 @@ from processor.local.stack import Stack
 from processor.stages.base import Accepted
 from processor.stages.pipeline import PLAN
 from processor.tables import BATCHES, LOG, PROOFS
-from tests.kafka.capture import Between, Made, consumed, planned, taken, until
+from tests.kafka.capture import (
+    Between,
+    Made,
+    consumed,
+    lagging_at_first,
+    planned,
+    taken,
+    unknown,
+    until,
+)
 from tests.kafka.test_offsets import created, deleted, send, transactions
 
 LIMIT = 60.0  # seconds
@@ -275,13 +282,7 @@ def test_a_topic_that_the_broker_does_not_know_for_a_moment_is_not_lost(
 ) -> None:
     capture = made()
     batch = planned(capture, producer, 6)
-    truly, asked = Broker.bounds, list[int]()
-
-    def at_first_unknown(broker: Broker, topics: Iterable[str]) -> dict[Partition, Bounds]:
-        asked.append(len(asked))
-        return truly(broker, topics) if len(asked) > 1 else {}
-
-    monkeypatch.setattr(Broker, "bounds", at_first_unknown)
+    lagging_at_first(monkeypatch, unknown)
     capture.land(batch)
     assert (capture.losses(), capture.proof(1)) == ([], {"landed": 6})
 

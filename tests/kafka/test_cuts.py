@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from processor.batches import Bounds, Partition, Range
+from processor.batches import Partition, Range
 from processor.config import Config, ScheduleConfig, load
 from processor.errors import ConfigError, LossDetected
 from processor.kafka.offsets import Broker
@@ -28,7 +28,6 @@ from processor.stages.unread import unread
 from processor.warehouse import Warehouse
 from tests.kafka import capture
 
-Held = dict[Partition, Bounds]
 LIMIT = 30.0  # seconds
 NO_PATIENCE, PATIENCE = timedelta(0), timedelta(seconds=LIMIT)
 NOTHING_READ = Past({}, (), None, None)
@@ -223,35 +222,22 @@ def test_an_end_that_stays_behind_what_was_read_is_loss(inputs: Inputs) -> None:
         next_cut(inputs.hasty, past, Request(), NO_PATIENCE)
 
 
-def behind(held: Held) -> Held:
+def behind(held: capture.Held) -> capture.Held:
     """What a leader may say that was just elected."""
     return {p: replace(now, end=1, high_watermark=1) for p, now in held.items()}
 
 
-def unknown(_held: Held) -> Held:
-    """What a broker may say that was just started."""
-    return {}
-
-
-@pytest.mark.parametrize("lag", [behind, unknown])
+@pytest.mark.parametrize("lag", [behind, capture.unknown])
 def test_what_is_behind_or_unknown_for_a_moment_is_asked_again_and_loses_nothing(
-    inputs: Inputs, monkeypatch: pytest.MonkeyPatch, lag: Callable[[Held], Held]
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch, lag: Callable[[capture.Held], capture.Held]
 ) -> None:
     inputs.create()
     inputs.send(T0, T0)
     first = inputs.cut()
     inputs.send(T0, T0)
-    truly = Broker.bounds
-    asked: list[int] = []
-
-    def at_first_lagging(broker: Broker, topics: Iterable[str]) -> Held:
-        asked.append(len(asked))
-        found = truly(broker, topics)
-        return found if len(asked) > 1 else lag(found)
-
-    monkeypatch.setattr(Broker, "bounds", at_first_lagging)
+    asked = capture.lagging_at_first(monkeypatch, lag)
     assert ends(inputs.cut(past=after(first, T0))) == [(0, 2, 4)]
-    assert asked == [0, 1]
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("until", [None, T0], ids=["all that is new", "at a moment"])
