@@ -22,18 +22,8 @@ from processor.feedback.poll import polled as polled_one
 from processor.feedback.polls import polled
 from processor.feedback.rule import Poll, Rule, Tie
 from tests.answers import METRIC, T0, Event, event, fields, framed
-from tests.spark.test_attribution import (
-    BATCHES,
-    KNOWN,
-    LEAD,
-    MARKS,
-    additions,
-    arrived,
-    placed,
-    question,
-    said_of,
-    standing,
-)
+from tests.spark.credits import BATCHES, LEAD, placed, question
+from tests.spark.test_attribution import KNOWN, MARKS, additions, arrived, said_of, standing
 
 POLLS, HISTORIES = 800, 500
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -13,15 +13,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from processor.checks import check, defects
-from processor.feedback import Question, attribute, attribution, question_of, read, served
+from processor.feedback import Question, attribution, question_of
 from processor.loops import LoopConfig
 from tests.answers import METRIC, T0, Event, fields, framed
-from tests.spark.test_attribution import LEAD, place, placed
+from tests.spark.credits import LEAD, Credits, one_by_one, placed
 
 MINUTE = timedelta(minutes=1)
 GAP, WINDOW = 10 * MINUTE, 60 * MINUTE
 SUBJECTS, OUTPUTS, ANSWERS = 30, 500, 300
-Credits = dict[tuple[str, str], float]
 
 
 def asked(**told: Any) -> Question:  # noqa: ANN401  # any key
@@ -97,16 +96,6 @@ def test_credit_by_pauses_is_what_pandas_gives_however_events_arrive(
     assert len(found) == len(rows)
     assert found == pytest.approx(WANTED, rel=1e-12)
     assert one_by_one(outputs, answers, question) == pytest.approx(WANTED, rel=1e-12)
-
-
-def one_by_one(outputs: list[Event], answers: list[Event], question: Question) -> Credits:
-    first: dict[str, Any] = {}
-    for row in sorted(outputs, key=place):
-        if (one := served(row, question)) is not None:
-            first.setdefault(one.inference_id, one)
-    heard = [each for row in sorted(answers, key=place) for each in read(row, question)]
-    given = attribute(heard, first.values(), question)
-    return {(each.event_id, name): each.credit for name, said in given.items() for each in said}
 
 
 def test_the_checks_keep_all_answers_but_those_of_nobody(spark: SparkSession) -> None:

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from processor.feedback import Question, Served, attribute, attribution, read, served
+from processor.feedback import Question
 from processor.feedback.question import CREDIT_RULES
-from tests.answers import METRIC, RECORDS, T0, Event, event, fields, framed
-from tests.spark.test_attribution import (
-    LEAD,
+from tests.answers import METRIC, T0, Event, event, fields
+from tests.spark.credits import (
     MINUTE,
     PARAMS,
+    Credits,
+    credited,
+    one_by_one,
     oracle,
-    place,
     placed,
     question,
     visible,
@@ -29,7 +30,6 @@ from tests.spark.test_attribution import (
 GROUPS, ANSWERS = 100, 10
 CANDIDATES = ("c1", "c2", "c3")
 NOBODY = "nobody"
-Credits = dict[tuple[str, str], float]
 
 
 def by_episode(rule: str) -> Question:
@@ -38,30 +38,6 @@ def by_episode(rule: str) -> Question:
 
 BY_CANDIDATE = question("thumbs", level="candidate")
 BY_REQUEST = question("ground_truth", level="request")
-
-
-def credited(
-    spark: SparkSession, outputs: Sequence[Event], events: Sequence[Event], asked: Question
-) -> Credits:
-    """The credit of each (event, inference), from many at once."""
-    inferences = framed(spark, "InferenceEvent", list(outputs), LEAD)
-    said = framed(spark, RECORDS[asked.signal.source], list(events), LEAD)
-    seen = attribution.keyed(attribution.seen(inferences, asked.model), asked)
-    given = attribution.attribute(attribution.read(said, asked), seen, asked)
-    rows = given.select("event_id", "inference_id", "credit", *LEAD).toArrow().to_pylist()
-    assert len({(row["inference_id"], *place(row)) for row in rows}) == len(rows)
-    return {(row["event_id"], row["inference_id"]): row["credit"] for row in rows}
-
-
-def one_by_one(outputs: Sequence[Event], events: Sequence[Event], asked: Question) -> Credits:
-    """The same, from one event at a time."""
-    first: dict[str, Served] = {}
-    for row in sorted(outputs, key=place):
-        if (one := served(row, asked)) is not None:
-            first.setdefault(one.inference_id, one)
-    heard = [each for row in sorted(events, key=place) for each in read(row, asked)]
-    given = attribute(heard, first.values(), asked)
-    return {(each.event_id, name): each.credit for name, said in given.items() for each in said}
 
 
 # --- by hand --------------------------------------------------------------------------------------

@@ -14,15 +14,8 @@ from processor.feedback import Answer, Outcome, Question, known, question_of, re
 from processor.feedback.rule import KNOWN_BY
 from processor.loops import LoopConfig
 from tests.answers import METRIC, T0, Event, fields, framed
-from tests.spark.test_attribution import (
-    BATCHES,
-    KNOWN,
-    LEAD,
-    MARKS,
-    additions,
-    arrived,
-    placed,
-)
+from tests.spark.credits import BATCHES, LEAD, placed
+from tests.spark.test_attribution import KNOWN, MARKS, additions, arrived
 
 SECOND = timedelta(seconds=1)
 OUTPUTS, MOST_ANSWERS = 150, 8
