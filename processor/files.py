@@ -1,4 +1,4 @@
-"""Files of rows that Spark writes and reads, and what a commit says of them."""
+"""Files of rows, which Spark writes and Spark or Arrow reads, and what a commit says of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
+from operator import and_
 from typing import Any
 from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
@@ -70,6 +74,28 @@ def scan(spark: SparkSession, table: Table, uri: str, files: Iterable[File]) -> 
         # In a form that the planner knows to be empty.
         frames = [spark.range(0).where("false").select(*_nothing(table))]
     return reduce(DataFrame.union, (each.select(*table.schema.names) for each in frames))
+
+
+def dataset(
+    place: pafs.FileSystem, table: Table, files: Iterable[File], schema: pa.Schema
+) -> ds.Dataset:
+    """The rows of some of the table's files, as Arrow reads them: by rows, not by what commits say.
+
+    delta-rs's own would leave out files whose commits do not say the ends of a column.
+    """
+    form = ds.ParquetFileFormat(
+        default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True)
+    )
+    parts = [
+        form.make_fragment(file.path, place, partition_expression=_keys(table, file))
+        for file in files
+    ]
+    return ds.FileSystemDataset(parts, schema, form, place)
+
+
+def _keys(table: Table, file: File) -> pc.Expression | None:
+    pairs = zip(table.partition_by, file.keys, strict=True)
+    return reduce(and_, (pc.field(name) == key for name, key in pairs)) if file.keys else None
 
 
 def _nothing(table: Table) -> list[Column]:

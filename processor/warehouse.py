@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import reduce
-from operator import and_
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -18,8 +16,6 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -50,7 +46,6 @@ READS = 1
 
 UNFIT = re.compile(r"[\[\]^|\\*?{}\x00-\x1f]|%[0-9A-Fa-f]{2}")
 """What a place cannot have: delta-rs panics or decodes it, or Spark takes it for a pattern."""
-
 
 CHECKPOINT_EVERY = 10
 """Commits: to open a table is to read those since its last checkpoint (delta-rs's own is 100)."""
@@ -167,7 +162,8 @@ class Warehouse:
         wanted = _bounded([where], as_of)
         held = _listed(found, table, wanted)
         try:
-            read = _dataset(found, self._filesystem(table), table, held).to_table(
+            schema = pa.schema(found.schema().to_arrow())
+            read = files.dataset(self._filesystem(table), table, held, schema).to_table(
                 list(columns) if columns else None,
                 pq.filters_to_expression(wanted) if wanted else None,
             )
@@ -306,20 +302,18 @@ class Warehouse:
         Given the place alone, delta-rs would take the newest version for the one that was checked,
         and commit the same transaction twice.
         """
-
-        def write() -> None:
-            if not data.num_rows:
-                _commit(seen, table, (), txn)  # as the other does, in half the time
-                return
-            write_deltalake(
+        if not data.num_rows:
+            self._guarded(lambda: _commit(seen, table, (), txn))  # in half the time of the other
+            return
+        self._guarded(
+            lambda: write_deltalake(
                 seen,
                 data,
                 mode="append",
                 commit_properties=txn,
                 partition_by=list(table.partition_by) or None,
             )
-
-        self._guarded(write)
+        )
 
     def _guarded(self, write: Callable[[], object]) -> None:
         try:
@@ -360,28 +354,6 @@ def _listed(found: DeltaTable, table: Table, wanted: Wanted | None) -> list[File
             remedy="whoever upgraded it has to read it, or restore it from before",
         )
     return listed(pa.table(found.get_add_actions(flatten=True)), table.partition_by, wanted)
-
-
-def _dataset(
-    found: DeltaTable, place: pafs.FileSystem, table: Table, held: Iterable[File]
-) -> ds.Dataset:
-    """Some files of a table, as Arrow reads them: it looks at rows, not at what commits say.
-
-    delta-rs's own would leave out files whose commits do not say the ends of a column.
-    """
-    form = ds.ParquetFileFormat(
-        default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True)
-    )
-    parts = [
-        form.make_fragment(file.path, place, partition_expression=_keys(table, file))
-        for file in held
-    ]
-    return ds.FileSystemDataset(parts, pa.schema(found.schema().to_arrow()), form, place)
-
-
-def _keys(table: Table, file: File) -> pc.Expression | None:
-    pairs = zip(table.partition_by, file.keys, strict=True)
-    return reduce(and_, (pc.field(name) == key for name, key in pairs)) if file.keys else None
 
 
 def _why(error: Exception) -> str:

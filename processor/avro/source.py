@@ -107,8 +107,7 @@ class SchemaSource:
 
     @cached_property
     def _registry(self) -> Registry:
-        # Its client takes a tenth of a second to import, and most batches ask nothing.
-        from processor.avro.registry import Registry  # noqa: PLC0415  # as said
+        from processor.avro.registry import Registry  # noqa: PLC0415  # slow to import, and seldom asked
 
         return Registry(self._config)
 

@@ -65,8 +65,7 @@ def references(context: Context, batch: Batch, texts: Mapping[str, str]) -> dict
     for topic, text in sorted(texts.items()):
         number = known.get((_subject(topic), text))
         if number is None:
-            # Its client takes a tenth of a second to import, and few batches ask.
-            from processor.avro.registry import schema_id  # noqa: PLC0415  # as said
+            from processor.avro.registry import schema_id  # noqa: PLC0415  # slow to import, and seldom asked
 
             number = schema_id(context.config.registry, topic, text)
             named = (SchemaRef(by, str(number)) for by in (_subject(topic), CONFLUENT))

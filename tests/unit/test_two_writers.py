@@ -89,7 +89,7 @@ def test_killed_while_it_commits_or_makes_a_checkpoint_a_table_stays_whole(tmp_p
         writer.start()
         while (now := Warehouse(str(tmp_path)).committed(RECEIPTS, WRITER)) == before:
             assert writer.is_alive()
-        time.sleep(rng.uniform(0, 0.2))
+        time.sleep(rng.uniform(0, 0.2))  # any moment of the next commits
         writer.kill()
         writer.join(LIMIT)
         before = now
